@@ -1,0 +1,163 @@
+//! The command line: what is to be run, or the one sentence that says why not.
+
+use std::path::PathBuf;
+
+pub const USAGE: &str = "\
+usage: coracle-bench echo  [options] [--conns N] [--size BYTES] [--depth N] [--calls]
+       coracle-bench micro [options]
+       coracle-bench all   [options]
+
+options: --quick           shorter samples: all rows in under five minutes
+         --rounds N        rounds of interleaved samples (default 9)
+         --only A,B,..     only these rivals
+         --rows A,B,..     only these rows
+         --json FILE       also write the results to FILE
+
+--conns, --size or --depth run one shape of that kind (default 50, 64, 1) in place of the rows.
+--calls counts system calls a request with strace in an extra pass.";
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Command {
+    Echo,
+    Micro,
+    All,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Args {
+    pub command: Command,
+    pub quick: bool,
+    pub rounds: usize,
+    /// Empty: all.
+    pub only: Vec<String>,
+    /// Empty: all.
+    pub rows: Vec<String>,
+    pub json: Option<PathBuf>,
+    pub custom: Option<Custom>,
+    pub calls: bool,
+}
+
+/// A shape of the user's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Custom {
+    pub connections: usize,
+    pub size: usize,
+    pub depth: usize,
+}
+
+/// Beyond these the load generator would need gigabytes.
+const MOST_CONNECTIONS: usize = 10_000;
+const MOST_IN_FLIGHT: usize = 64 << 20;
+
+/// Reads the arguments after the program's name. Which rivals and rows there are is the caller's to check.
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
+    let mut args = args.into_iter();
+    let command = match args.next().as_deref() {
+        Some("echo") => Command::Echo,
+        Some("micro") => Command::Micro,
+        Some("all") => Command::All,
+        Some(other) => return Err(format!("there is no command `{other}` (echo, micro, all)")),
+        None => return Err("which command? (echo, micro, all)".to_string()),
+    };
+    let mut parsed = Args {
+        command,
+        quick: false,
+        rounds: 9,
+        only: Vec::new(),
+        rows: Vec::new(),
+        json: None,
+        custom: None,
+        calls: false,
+    };
+    while let Some(option) = args.next() {
+        let mut value = || args.next().ok_or(format!("{option} needs a value"));
+        match option.as_str() {
+            "--quick" => parsed.quick = true,
+            "--rounds" => parsed.rounds = positive(&option, value()?)?,
+            "--only" => parsed.only = names(&option, value()?)?,
+            "--rows" => parsed.rows = names(&option, value()?)?,
+            "--json" => parsed.json = Some(value()?.into()),
+            "--calls" if command == Command::Echo => parsed.calls = true,
+            "--conns" if command == Command::Echo => parsed.custom().connections = positive(&option, value()?)?,
+            "--size" if command == Command::Echo => parsed.custom().size = positive(&option, value()?)?,
+            "--depth" if command == Command::Echo => parsed.custom().depth = positive(&option, value()?)?,
+            "--calls" | "--conns" | "--size" | "--depth" => return Err(format!("{option} belongs to echo")),
+            _ => return Err(format!("there is no option `{option}`")),
+        }
+    }
+    parsed.check()
+}
+
+impl Args {
+    fn custom(&mut self) -> &mut Custom {
+        self.custom.get_or_insert(Custom { connections: 50, size: 64, depth: 1 })
+    }
+
+    fn check(self) -> Result<Args, String> {
+        let Some(custom) = self.custom else { return Ok(self) };
+        if !self.rows.is_empty() {
+            return Err("--rows and --conns, --size, --depth exclude each other".to_string());
+        }
+        if custom.connections > MOST_CONNECTIONS {
+            return Err(format!("--conns is at most {MOST_CONNECTIONS}"));
+        }
+        let in_flight = custom.size.checked_mul(custom.depth);
+        if in_flight.is_none_or(|bytes| bytes > MOST_IN_FLIGHT) {
+            return Err(format!("--size times --depth is at most {MOST_IN_FLIGHT} bytes"));
+        }
+        Ok(self)
+    }
+}
+
+fn positive(option: &str, value: String) -> Result<usize, String> {
+    match value.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{option} needs a positive number, not `{value}`")),
+    }
+}
+
+fn names(option: &str, value: String) -> Result<Vec<String>, String> {
+    let names: Vec<String> = value.split(',').map(|name| name.trim().to_string()).collect();
+    if names.iter().any(String::is_empty) {
+        return Err(format!("{option} needs names with commas between, not `{value}`"));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Custom, parse};
+
+    fn parse_line(line: &str) -> Result<super::Args, String> {
+        parse(line.split_whitespace().map(str::to_string))
+    }
+
+    #[test]
+    fn a_full_line_is_read() {
+        let args = parse_line("echo --quick --rounds 5 --only raw,tokio --size 128 --json out.json --calls").unwrap();
+        assert_eq!(args.command, Command::Echo);
+        assert!(args.quick && args.calls);
+        assert_eq!(args.rounds, 5);
+        assert_eq!(args.only, ["raw", "tokio"]);
+        assert_eq!(args.custom, Some(Custom { connections: 50, size: 128, depth: 1 }));
+        assert_eq!(args.json, Some("out.json".into()));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (line, mistake) in [
+            ("", "which command? (echo, micro, all)"),
+            ("ping", "there is no command `ping` (echo, micro, all)"),
+            ("echo --fast", "there is no option `--fast`"),
+            ("echo --conns", "--conns needs a value"),
+            ("echo --conns 0", "--conns needs a positive number, not `0`"),
+            ("echo --conns 10001", "--conns is at most 10000"),
+            ("echo --size 67108864 --depth 2", "--size times --depth is at most 67108864 bytes"),
+            ("echo --only raw,,tokio", "--only needs names with commas between, not `raw,,tokio`"),
+            ("micro --depth 2", "--depth belongs to echo"),
+            ("echo --depth 2 --rows c50", "--rows and --conns, --size, --depth exclude each other"),
+        ] {
+            assert_eq!(parse_line(line).unwrap_err(), mistake, "for `{line}`");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! System calls a request, counted by strace in a pass of its own. Nothing is timed here.
+//!
+//! A traced server is so slow that under a steady load it would find the next request there already, whenever it looks,
+//! and never wait. So the load goes in lock step: all connections send, all are answered, the server comes to rest, again.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::Server;
+use super::run::Connected;
+use super::server::Running;
+use super::shape::Shape;
+use crate::calm::Cpus;
+use crate::sys::process;
+use crate::table::Table;
+
+/// So many requests at least, in so many steps at least.
+const REQUESTS: usize = 1000;
+const STEPS: usize = 20;
+
+/// How many kinds of call are named.
+const NAMED: usize = 5;
+
+/// Counts and prints; or says that there is no strace.
+pub fn print(servers: &[&Server], shapes: &[Shape], cpus: Cpus) -> io::Result<()> {
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        println!("system calls are not counted: there is no strace\n");
+        return Ok(());
+    }
+    for shape in shapes {
+        println!("{}: system calls a request\n", shape.name);
+        let mut table = Table::new(["server", "calls", "of which"]);
+        for server in servers {
+            match count(server, shape, cpus) {
+                Ok(counts) => table.row([server.name.to_string(), format!("{:.2}", counts.all), counts.named()]),
+                Err(error) => table.row([server.name.to_string(), "-".to_string(), error.to_string()]),
+            }
+        }
+        table.print();
+        println!();
+    }
+    Ok(())
+}
+
+/// Calls divided by requests, the most frequent first.
+struct Counts {
+    all: f64,
+    each: Vec<(String, f64)>,
+}
+
+fn count(server: &Server, shape: &Shape, cpus: Cpus) -> io::Result<Counts> {
+    let running = Running::start(server, cpus.work)?;
+    let mut load = Connected::warm(&running, shape)?;
+    running.cpu_time_at_rest()?;
+
+    let mut strace = Command::new("strace")
+        .args(["-f", "-c", "-U", "calls,name", "-S", "calls", "-p", &running.id().to_string()])
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut says = BufReader::new(strace.stderr.take().expect("stderr is piped"));
+    let mut first = String::new();
+    says.read_line(&mut first)?; // "strace: Process 1 attached"
+    let requests = lock_step(&mut load, &running, shape);
+    process::interrupt(strace.id())?;
+    let lines: Vec<String> = says.lines().collect::<io::Result<_>>()?;
+    strace.wait()?;
+    let requests = requests? as f64;
+
+    let each: Vec<(String, f64)> =
+        lines.iter().filter_map(|line| calls_and_name(line)).map(|(calls, name)| (name, calls / requests)).collect();
+    if each.is_empty() {
+        return Err(io::Error::other(format!("strace counted nothing ({})", first.trim())));
+    }
+    Ok(Counts { all: each.iter().map(|(_, calls)| calls).sum(), each })
+}
+
+/// Loads the server step by step; returns the number of requests.
+fn lock_step(load: &mut Connected, server: &Running, shape: &Shape) -> io::Result<u64> {
+    let mut requests = 0;
+    for _ in 0..STEPS.max(REQUESTS / shape.in_flight()) {
+        // A load for no time sends what may be in flight, and takes in the answers.
+        requests += load.run(Duration::ZERO)?;
+        server.cpu_time_at_rest()?;
+    }
+    Ok(requests)
+}
+
+/// Reads "  1234 recvfrom"; other lines are headings, rules and the total.
+fn calls_and_name(line: &str) -> Option<(f64, String)> {
+    let mut words = line.split_whitespace();
+    let calls = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    (name != "total" && words.next().is_none()).then(|| (calls, name.to_string()))
+}
+
+impl Counts {
+    fn named(&self) -> String {
+        let named = self.each.iter().take(NAMED).map(|(name, calls)| format!("{name} {calls:.2}"));
+        named.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::calls_and_name;
+
+    #[test]
+    fn only_lines_with_a_count_and_a_name_are_read() {
+        assert_eq!(calls_and_name("     1234 recvfrom"), Some((1234.0, "recvfrom".to_string())));
+        for other in ["    calls syscall", "--------- ----------------", "     2468 total", ""] {
+            assert_eq!(calls_and_name(other), None, "for `{other}`");
+        }
+    }
+}

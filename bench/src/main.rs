@@ -1,0 +1,122 @@
+//! `coracle-bench`: coracle beside its rivals. This file only reads the command line and hands on.
+//!
+//! `echo` and `micro` each have a directory; what they share is beside this file. See README.md for what is measured.
+
+mod args;
+mod calm;
+mod child;
+mod echo;
+mod json;
+mod micro;
+mod rivals;
+mod stats;
+mod sys;
+mod table;
+mod versions;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use calm::Cpus;
+use json::Json;
+use rivals::Choice;
+
+/// The exit code of a mistake on the command line.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", args::USAGE);
+        return ExitCode::SUCCESS;
+    }
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Misused(mistake)) => {
+            eprintln!("coracle-bench: {mistake} (--help says more)");
+            ExitCode::from(MISUSED)
+        }
+        Err(Failure::Io(error)) => {
+            eprintln!("coracle-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    Misused(String),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<(), Failure> {
+    // As a process of one rival, started by this program itself?
+    if let Some(task) = child::task(&arguments) {
+        match task.role {
+            child::SERVER => echo::serve(task.name, task.cpu)?,
+            _ => micro::work(task.name, task.cpu)?,
+        }
+        return Ok(());
+    }
+    let args = args::parse(arguments).and_then(known).map_err(Failure::Misused)?;
+    Ok(bench(&args)?)
+}
+
+/// Refuses names of rivals and rows that the command does not have.
+fn known(args: Args) -> Result<Args, String> {
+    let (mut rivals, mut rows) = (Vec::new(), Vec::new());
+    if args.command != Command::Micro {
+        rivals.extend(echo::names().map(str::to_string));
+        rows.extend(echo::rows());
+    }
+    if args.command != Command::Echo {
+        rivals.extend(micro::names().map(str::to_string));
+        rows.extend(micro::rows());
+    }
+    if let Some(name) = args.only.unknown(&rivals) {
+        return Err(format!("there is no rival `{name}` (there are {})", distinct(rivals)));
+    }
+    if let Some(name) = args.rows.unknown(&rows) {
+        return Err(format!("there is no row `{name}` (there are {})", distinct(rows)));
+    }
+    Ok(args)
+}
+
+fn distinct(mut names: Vec<String>) -> String {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names.join(", ")
+}
+
+fn bench(args: &Args) -> io::Result<()> {
+    // Before anything is measured: a file that cannot be written is known at once.
+    let file = args.json.as_deref().map(create).transpose()?;
+    sys::process::raise_descriptor_limit()?;
+    let cpus = Cpus::settle()?;
+    println!("{}", versions::describe());
+    println!("work on CPU {}, load on CPU {}; {} rounds, medians and quartiles\n", cpus.work, cpus.load, args.rounds);
+    if cpus.work == cpus.load {
+        println!("There is one CPU only: work and load disturb each other, and rates mean little.\n");
+    }
+    let echo = if args.command != Command::Micro { echo::bench(args, cpus)? } else { Json::Null };
+    let micro = if args.command != Command::Echo { micro::bench(args, cpus)? } else { Json::Null };
+    if let Some(mut file) = file {
+        let results =
+            Json::Object(vec![("machine", versions::describe().as_str().into()), ("echo", echo), ("micro", micro)]);
+        writeln!(file, "{results}")?;
+    }
+    Ok(())
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::create(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,63 @@
+//! coracle: `Runtime`, `spawn`, `sync::channel`, `time::sleep`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use coracle::Runtime;
+use coracle::sync::channel::{self, Receiver, Sender};
+use coracle::task::{JoinError, JoinHandle};
+
+use super::rival::{Channel, Rival};
+use super::row::Row;
+
+#[derive(Clone, Copy)]
+pub struct Coracle;
+
+impl Rival for Coracle {
+    type Join = JoinHandle<u64>;
+    type Bounded = Bounded;
+    type Unbounded = Unbounded;
+    type Sleep = coracle::time::Sleep;
+
+    fn offers(_row: Row) -> bool {
+        true
+    }
+
+    fn run<F>(main: impl FnOnce(Coracle) -> F) -> F::Output
+    where
+        F: Future<Output: 'static> + 'static,
+    {
+        Runtime::new().block_on(main(Coracle))
+    }
+
+    fn spawn(self, task: impl Future<Output = u64> + 'static) -> JoinHandle<u64> {
+        coracle::spawn(task)
+    }
+
+    fn value(joined: Result<u64, JoinError>) -> u64 {
+        joined.expect("no task panics")
+    }
+
+    fn sleep(length: Duration) -> coracle::time::Sleep {
+        coracle::time::sleep(length)
+    }
+}
+
+pub struct Bounded;
+
+impl Channel for Bounded {
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn new(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        channel::bounded(capacity)
+    }
+
+    async fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).await.expect("the receiver is there");
+    }
+
+    fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> {
+        receiver.recv()
+    }
+}

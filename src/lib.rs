@@ -1,0 +1,63 @@
+//! A whole async runtime for one thread, written from nothing: a future executor with a waker-driven run queue on a raw
+//! epoll or kqueue reactor, with sockets, timers and channels built directly on it.
+//!
+//! ```
+//! use coracle::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! coracle::block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0")?;
+//!     let address = listener.local_addr()?;
+//!
+//!     let server = coracle::spawn(async move {
+//!         let (stream, _peer) = listener.accept().await?;
+//!         let mut buffer = [0; 1024];
+//!         let n = stream.read(&mut buffer).await?;
+//!         stream.write_all(&buffer[..n]).await
+//!     });
+//!
+//!     let stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"hello").await?;
+//!     let mut answer = [0; 5];
+//!     stream.read_exact(&mut answer).await?;
+//!     assert_eq!(&answer, b"hello");
+//!     server.await.unwrap()
+//! })
+//! # }
+//! ```
+//!
+//! # Where to begin
+//!
+//! - Run something: [`block_on`], [`spawn`], [`Runtime`].
+//! - Talk: [`net`], and the traits in [`io`].
+//! - Wait: [`time`], the channels in [`sync`].
+//! - Drive it from a loop of your own: [`Runtime::turn`], [`Runtime::descriptor`].
+//! - Look inside: [`Runtime::inspect`], [`observer`], [`sys::Hook`].
+//!
+//! # Promises
+//!
+//! One thread: futures and their outputs need not be `Send`. No globals, no hidden threads, no signal handlers. Every
+//! descriptor is close-on-exec, no write raises SIGPIPE, timers are never early, and whatever is ready is served within
+//! 64 polls of other tasks. `ARCHITECTURE.md` has the list, and a test for each.
+
+#![warn(missing_debug_implementations)]
+
+mod executor;
+pub mod io;
+pub mod net;
+pub mod observer;
+mod projection;
+mod reactor;
+mod runtime;
+pub mod sync;
+pub mod sys;
+pub mod task;
+pub mod time;
+mod timers;
+mod wait_list;
+
+pub use executor::TaskView;
+pub use runtime::{
+    Budget, Descriptor, PanicPolicy, RemoteHandle, Runtime, RuntimeBuilder, Snapshot, SourceView, SpawnError, Spawner,
+    TimerView, Turn, block_on, spawn,
+};

@@ -1,0 +1,111 @@
+//! What the reactor keeps for one registered descriptor: what it is ready for, and who waits.
+
+use std::os::fd::RawFd;
+use std::task::Waker;
+
+use crate::sys::{Readiness, Token};
+use crate::wait_list::WaitList;
+
+/// One of the two ways in which a descriptor is used; each has its own readiness and waiters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    fn bit(self) -> Readiness {
+        match self {
+            Direction::Read => Readiness::READ,
+            Direction::Write => Readiness::WRITE,
+        }
+    }
+}
+
+pub(super) struct Slot {
+    pub(super) generation: u32,
+    pub(super) fd: RawFd,
+    pub(super) ready: Readiness,
+    waiters: [Waiters; 2],
+}
+
+/// Who waits in one direction.
+#[derive(Default)]
+struct Waiters {
+    /// The caller of a `poll_…` function: it has no place that it could give up, so it is not in the queue, and is
+    /// woken by every event.
+    polled: Option<Waker>,
+    /// Futures: each event wakes the first, who passes it on when it has used it.
+    queue: WaitList,
+}
+
+impl Slot {
+    pub(super) fn new(generation: u32, fd: RawFd) -> Slot {
+        Slot { generation, fd, ready: Readiness::NONE, waiters: Default::default() }
+    }
+
+    pub(super) fn is(&self, token: Token) -> bool {
+        u64::from(self.generation) == token >> 32
+    }
+
+    pub(super) fn is_ready(&self, direction: Direction) -> bool {
+        self.ready.contains(direction.bit())
+    }
+
+    pub(super) fn clear(&mut self, direction: Direction) -> Readiness {
+        self.ready = self.ready.without(direction.bit());
+        self.ready
+    }
+
+    /// Facts 2 and 3 of `sys/epoll.rs`: after a short operation the next edge is sure to come, unless one of the bits
+    /// that stay says that none will.
+    pub(super) fn drained(&mut self, direction: Direction) -> Readiness {
+        let last = Readiness::FAILED.with(match direction {
+            Direction::Read => Readiness::READ_ENDED.with(Readiness::URGENT),
+            Direction::Write => Readiness::NONE,
+        });
+        if !self.ready.intersects(last) {
+            self.ready = self.ready.without(direction.bit());
+        }
+        self.ready
+    }
+
+    pub(super) fn is_polled_by(&self, direction: Direction, waker: &Waker) -> bool {
+        self.waiters[direction as usize].polled.as_ref().is_some_and(|polled| polled.will_wake(waker))
+    }
+
+    pub(super) fn set_polled(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
+        self.waiters[direction as usize].polled.replace(waker)
+    }
+
+    pub(super) fn queue(&mut self, direction: Direction) -> &mut WaitList {
+        &mut self.waiters[direction as usize].queue
+    }
+
+    /// The next in the queue, if there is something for it.
+    pub(super) fn pass_on(&mut self, direction: Direction) -> Option<Waker> {
+        if !self.is_ready(direction) {
+            return None;
+        }
+        self.queue(direction).notify_one()
+    }
+
+    /// Takes in what the poller said. The wakers are to be woken outside of all borrows.
+    pub(super) fn deliver(&mut self, readiness: Readiness) -> (Readiness, [Option<Waker>; 4]) {
+        self.ready = self.ready.with(readiness);
+        let mut wakers = [const { None }; 4];
+        for (direction, wakers) in [Direction::Read, Direction::Write].into_iter().zip(wakers.chunks_mut(2)) {
+            if readiness.contains(direction.bit()) {
+                let waiters = &mut self.waiters[direction as usize];
+                wakers[0] = waiters.polled.take();
+                wakers[1] = waiters.queue.notify_one();
+            }
+        }
+        (self.ready, wakers)
+    }
+
+    pub(super) fn waiting(&self, direction: Direction) -> usize {
+        let waiters = &self.waiters[direction as usize];
+        waiters.queue.len() + usize::from(waiters.polled.is_some())
+    }
+}

@@ -1,0 +1,170 @@
+//! Settings: of a runtime, and of a task.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::current::current;
+use super::turn::Loop;
+use super::{Runtime, current_or_error};
+use crate::observer::{Observer, Observers};
+use crate::sys::World;
+use crate::task::JoinHandle;
+
+/// What becomes of the panic of a task that nobody awaited. (The panic hook has reported it when it happened.)
+///
+/// ```
+/// use coracle::{PanicPolicy, Runtime};
+/// let result = std::panic::catch_unwind(|| {
+///     let runtime = Runtime::new();
+///     runtime.block_on(async {
+///         drop(coracle::spawn(async { panic!("unnoticed") }));
+///         coracle::task::yield_now().await;
+///     });
+/// });
+/// assert!(result.is_err(), "the default is to propagate");
+/// let runtime = Runtime::builder().panic_policy(PanicPolicy::Log).build();
+/// runtime.block_on(async { drop(coracle::spawn(async { panic!("logged") })); coracle::task::yield_now().await });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PanicPolicy {
+    /// The first one goes on in [`Runtime::block_on`] when the main future is done, or in the runtime's drop: a test
+    /// fails, a program exits with an error. The default.
+    #[default]
+    Propagate,
+    /// A line on standard error.
+    Log,
+    /// A line on standard error, and the process aborts.
+    Abort,
+}
+
+/// Settings of a runtime; made by [`Runtime::builder`].
+///
+/// ```
+/// use coracle::{PanicPolicy, Runtime, sys::World};
+/// let runtime = Runtime::builder().world(World::kernel()).panic_policy(PanicPolicy::Log).build();
+/// runtime.block_on(async {});
+/// ```
+#[must_use = "a builder builds nothing until `build`"]
+pub struct RuntimeBuilder {
+    world: Option<World>,
+    observers: Observers,
+    panic_policy: PanicPolicy,
+}
+
+impl RuntimeBuilder {
+    pub(super) fn new() -> RuntimeBuilder {
+        RuntimeBuilder { world: None, observers: Observers::default(), panic_policy: PanicPolicy::default() }
+    }
+
+    /// The world in which the runtime lives. Default: [`World::kernel`].
+    ///
+    /// ```
+    /// # use coracle::{Runtime, sys::World};
+    /// Runtime::builder().world(World::kernel()).build();
+    /// ```
+    pub fn world(mut self, world: World) -> RuntimeBuilder {
+        self.world = Some(world);
+        self
+    }
+
+    /// Who is told what happens. Default: nobody.
+    ///
+    /// ```
+    /// struct Silent;
+    /// impl coracle::observer::Observer for Silent {}
+    /// coracle::Runtime::builder().observer(std::rc::Rc::new(Silent)).build();
+    /// ```
+    pub fn observer(mut self, observer: Rc<dyn Observer>) -> RuntimeBuilder {
+        self.observers = Observers(Some(observer));
+        self
+    }
+
+    /// What becomes of panics that nobody awaited. Default: [`PanicPolicy::Propagate`].
+    ///
+    /// ```
+    /// # use coracle::{PanicPolicy, Runtime};
+    /// Runtime::builder().panic_policy(PanicPolicy::Abort).build();
+    /// ```
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> RuntimeBuilder {
+        self.panic_policy = policy;
+        self
+    }
+
+    /// The runtime. Makes no system call.
+    ///
+    /// ```
+    /// coracle::Runtime::builder().build().block_on(async {});
+    /// ```
+    pub fn build(self) -> Runtime {
+        Runtime::from_loop(Loop::new(self.world.unwrap_or_else(World::kernel), self.observers, self.panic_policy))
+    }
+}
+
+impl fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeBuilder").field("panic_policy", &self.panic_policy).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a task.
+///
+/// ```
+/// coracle::block_on(async {
+///     let task = coracle::task::Builder::new().name("listener").spawn(async { coracle::task::name() });
+///     assert_eq!(task.await.unwrap().as_deref(), Some("listener"));
+/// });
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder builds nothing until `spawn`"]
+pub struct Builder {
+    name: Option<Rc<str>>,
+}
+
+impl Builder {
+    /// No name.
+    ///
+    /// ```
+    /// coracle::block_on(async { coracle::task::Builder::new().spawn(async {}).await.unwrap() });
+    /// ```
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// A name, for people: shown wherever the task is, and not looked up by anything.
+    ///
+    /// ```
+    /// # let _ =
+    /// coracle::task::Builder::new().name("heartbeat");
+    /// ```
+    pub fn name(mut self, name: impl Into<Rc<str>>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Like [`spawn`](crate::spawn), with these settings.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// coracle::block_on(async { coracle::task::Builder::new().name("a").spawn(async {}).await.unwrap() });
+    /// ```
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
+        match current_or_error() {
+            Ok(event_loop) => event_loop.spawn(future, self.name, Location::caller()),
+            Err(error) => panic!("spawn: {error}"),
+        }
+    }
+}
+
+/// The name of the task that is being polled on this thread, if it has one.
+///
+/// ```
+/// assert_eq!(coracle::task::name(), None);
+/// ```
+pub fn name() -> Option<Rc<str>> {
+    current()?.executor.name(crate::task::id()?)
+}

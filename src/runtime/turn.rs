@@ -1,0 +1,328 @@
+//! The turn: take in wakes, run tasks, wait for the world, hand out what it brought.
+//!
+//! This is the one loop of the runtime and the one place where its thread may block. What can end the wait:
+//!
+//! - a registered descriptor becomes ready (the kernel);
+//! - another thread pushes onto the inbox and finds it parked (`HomeRef::push`, through the notifier);
+//! - the first timer is due, or the caller's own limit is reached (the time that step 3 works out);
+//! - a signal: the wait returns early with nothing, and the next turn works the time out anew.
+//!
+//! Nothing else touches the loop from outside, and no lock is taken.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::builder::PanicPolicy;
+use crate::executor::Executor;
+use crate::observer::Observers;
+use crate::reactor::Reactor;
+use crate::sys::{Token, World};
+use crate::task::{self, HomeOwner, JoinHandle};
+use crate::timers::Timers;
+
+/// After so many polls the world is looked at, even if more tasks are ready: the bound of fairness between tasks on
+/// one side, descriptors and timers on the other. A look costs about as much as twenty polls.
+pub(super) const POLLS_BETWEEN_LOOKS: usize = 64;
+
+/// How long a loop naps that cannot have a poller, or whose poller fails: until that has passed, it hears of nothing.
+const NAP: Duration = Duration::from_millis(1);
+
+/// How much one turn may do.
+///
+/// ```
+/// use coracle::Budget;
+/// use std::time::Duration;
+/// let budget = Budget { wait: Some(Duration::from_millis(5)), ..Budget::no_wait() };
+/// assert_eq!(budget.polls, 64);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// At most so many tasks are polled.
+    pub polls: usize,
+    /// At most so long it sleeps, if nothing is ready; `None`: until something happens.
+    pub wait: Option<Duration>,
+}
+
+impl Budget {
+    /// Sixty-four polls, and no sleep at all.
+    ///
+    /// ```
+    /// assert_eq!(coracle::Budget::no_wait().wait, Some(std::time::Duration::ZERO));
+    /// ```
+    pub const fn no_wait() -> Budget {
+        Budget { polls: POLLS_BETWEEN_LOOKS, wait: Some(Duration::ZERO) }
+    }
+
+    /// Sixty-four polls, and sleep until something happens.
+    ///
+    /// ```
+    /// assert_eq!(coracle::Budget::until_ready().wait, None);
+    /// ```
+    pub const fn until_ready() -> Budget {
+        Budget { polls: POLLS_BETWEEN_LOOKS, wait: None }
+    }
+}
+
+/// What one turn did.
+///
+/// ```
+/// let turn = coracle::Runtime::new().turn(coracle::Budget::no_wait()).unwrap();
+/// assert_eq!(turn, coracle::Turn::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Tasks polled.
+    pub polled: usize,
+    /// Sources that became ready.
+    pub ready: usize,
+    /// Timers that fired.
+    pub expired: usize,
+    /// Whether tasks are ready: the next turn has something to run.
+    pub more: bool,
+}
+
+/// The parts of a runtime, joined.
+pub(crate) struct Loop {
+    world: World,
+    pub(crate) executor: Executor,
+    pub(crate) reactor: Reactor,
+    pub(crate) timers: Timers,
+    observers: Observers,
+    panic_policy: PanicPolicy,
+    /// Polls since the world was last looked at.
+    unseen: Cell<usize>,
+    /// The main future of `block_on` is done.
+    returned: Cell<bool>,
+    /// Somebody outside waits on our descriptor, so it must tell the truth whenever no turn is under way.
+    watched: Cell<bool>,
+    /// The inbox knows the poller's notifier.
+    notifying: Cell<bool>,
+}
+
+impl Loop {
+    pub(super) fn new(world: World, observers: Observers, panic_policy: PanicPolicy) -> Loop {
+        let home = HomeOwner::new(world.clone(), observers.clone());
+        Loop {
+            executor: Executor::new(home, observers.clone()),
+            reactor: Reactor::new(world.clone(), observers.clone()),
+            timers: Timers::new(world.now(), observers.clone()),
+            world,
+            observers,
+            panic_policy,
+            unseen: Cell::new(0),
+            returned: Cell::new(false),
+            watched: Cell::new(false),
+            notifying: Cell::new(false),
+        }
+    }
+
+    /// One turn. See the head of this file.
+    pub(super) fn turn(&self, budget: Budget) -> io::Result<Turn> {
+        let _turning = self.executor.home().turn();
+        self.observers.tell(|observer| observer.turn_began());
+
+        // 1. Take in wakes from other threads.
+        self.executor.take_in();
+
+        // 2. Run the tasks that were ready when the turn began, within the budget.
+        let polled = self.executor.run(budget.polls);
+        if !self.look_is_due(polled) {
+            return Ok(Turn { polled, more: !self.executor.is_idle(), ..Turn::default() });
+        }
+
+        // 3. How long may we sleep?
+        let time = self.time_to_sleep(budget.wait);
+
+        // 4. Wait for the world.
+        let waited = self.wait(time);
+
+        // 5. Hand readiness to the sources.
+        let ready = self.reactor.dispatch();
+
+        // 6. Expire timers.
+        let expired = if self.timers.is_empty() { 0 } else { self.timers.expire(self.now()) };
+
+        waited.map(|()| Turn { polled, ready, expired, more: !self.executor.is_idle() })
+    }
+
+    /// Whether this turn looks at the world: if there is nothing to run, or it has run enough without looking, or if
+    /// somebody watches our descriptor, which only a look brings up to date.
+    #[inline]
+    fn look_is_due(&self, polled: usize) -> bool {
+        if self.returned.get() {
+            return false;
+        }
+        self.unseen.set(self.unseen.get() + polled);
+        let due = self.executor.is_idle() || self.unseen.get() >= POLLS_BETWEEN_LOOKS || self.watched.get();
+        if due {
+            self.unseen.set(0);
+        }
+        due
+    }
+
+    fn time_to_sleep(&self, most: Option<Duration>) -> Option<Duration> {
+        if !self.executor.is_idle() {
+            return Some(Duration::ZERO);
+        }
+        // The clock is read only if a timer exists and we may sleep.
+        let timer = match most {
+            Some(Duration::ZERO) => None,
+            _ => self.timers.next().map(|deadline| deadline.saturating_duration_since(self.now())),
+        };
+        match (timer, most) {
+            (Some(timer), Some(most)) => Some(timer.min(most)),
+            (timer, most) => timer.or(most),
+        }
+    }
+
+    /// Sleeps, if it may, and collects events.
+    fn wait(&self, time: Option<Duration>) -> io::Result<()> {
+        if time == Some(Duration::ZERO) {
+            // Without a poller nothing is registered, so there is nothing to see.
+            return if self.reactor.has_poller() { self.reactor.wait(time) } else { Ok(()) };
+        }
+        if let Err(error) = self.make_poller() {
+            self.nap(time);
+            return Err(error);
+        }
+        if !self.executor.home().park() {
+            return self.reactor.wait(Some(Duration::ZERO));
+        }
+        self.observers.tell(|observer| observer.parking(time));
+        let result = self.reactor.wait(time);
+        self.executor.home().unpark();
+        self.observers.tell(|observer| observer.parked(self.reactor.pending_events()));
+        result
+    }
+
+    /// The poller, known to the inbox: from now on another thread can end our sleep.
+    fn make_poller(&self) -> io::Result<()> {
+        let poller = self.reactor.poller()?;
+        if !self.notifying.replace(true) {
+            self.executor.home().set_notifier(Some(poller.notifier()));
+        }
+        Ok(())
+    }
+
+    fn nap(&self, time: Option<Duration>) {
+        self.world.nap(time.unwrap_or(NAP).min(NAP));
+    }
+
+    // ---- block_on ------------------------------------------------------------------------------------------------
+
+    /// Turns until the main future is gone.
+    pub(super) fn run_until_main_returns(&self) {
+        self.returned.set(false);
+        while !self.returned.get() {
+            if let Err(error) = self.turn(Budget::until_ready()) {
+                self.bear(&error);
+            }
+        }
+        self.returned.set(false);
+    }
+
+    /// A poller that cannot be made, or fails, leaves timers, tasks and operations that do not block: those go on, at
+    /// the pace of the nap, and with luck the poller comes back.
+    fn bear(&self, error: &io::Error) {
+        assert!(error.kind() != io::ErrorKind::Unsupported, "{error}");
+        self.nap(None);
+    }
+
+    pub(super) fn main_returned(&self) {
+        self.returned.set(true);
+    }
+
+    // ---- for a loop outside --------------------------------------------------------------------------------------
+
+    pub(super) fn is_turning(&self) -> bool {
+        self.executor.home().is_turning()
+    }
+
+    pub(super) fn watch(&self) -> io::Result<()> {
+        self.make_poller()?;
+        if !self.watched.replace(true) {
+            self.keep_descriptor_true();
+        }
+        Ok(())
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.reactor.poller().expect("a descriptor was handed out after the poller was made").as_fd()
+    }
+
+    /// After a turn, and after anything outside of one that gives it work: the descriptor is readable iff there is
+    /// something to do. Wakes do this by themselves, since the inbox is parked.
+    pub(crate) fn keep_descriptor_true(&self) {
+        if !self.watched.get() || self.is_turning() {
+            return;
+        }
+        let Ok(poller) = self.reactor.poller() else { return };
+        let arrived = !self.executor.home().park();
+        if arrived || !self.executor.is_idle() {
+            self.executor.home().home().notify();
+        }
+        // A failure can only be injected: the timer is then late until the next turn, not lost.
+        let _ = poller.alarm(self.timers.next().map(|deadline| deadline.saturating_duration_since(self.now())));
+    }
+
+    // ---- for programs --------------------------------------------------------------------------------------------
+
+    pub(crate) fn spawn<F: Future + 'static>(
+        &self,
+        future: F,
+        name: Option<Rc<str>>,
+        at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output> {
+        let handle = self.executor.spawn(future, name, at);
+        self.keep_descriptor_true();
+        handle
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Registers a descriptor; see [`Reactor::add`].
+    pub(crate) fn register(&self, fd: BorrowedFd<'_>) -> io::Result<Token> {
+        self.make_poller()?;
+        self.reactor.add(fd)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.world.now()
+    }
+
+    // ---- the end -------------------------------------------------------------------------------------------------
+
+    /// Tasks first: what they own gives back its timers and descriptors in the ordinary way. Then what is left of
+    /// those, which belongs to values that outlive the runtime.
+    pub(super) fn shutdown(&self) {
+        self.executor.shutdown();
+        self.timers.shutdown();
+        self.reactor.shutdown();
+        self.executor.home().set_notifier(None);
+    }
+
+    /// The panics of tasks that nobody awaited, by the policy.
+    pub(super) fn report_unobserved(&self) {
+        for panic in self.executor.take_unobserved() {
+            match self.panic_policy {
+                PanicPolicy::Log => {
+                    eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));
+                    task::forget_payload(panic.payload);
+                }
+                PanicPolicy::Abort => {
+                    eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));
+                    std::process::abort();
+                }
+                PanicPolicy::Propagate if std::thread::panicking() => task::forget_payload(panic.payload),
+                PanicPolicy::Propagate => std::panic::resume_unwind(panic.payload),
+            }
+        }
+    }
+}

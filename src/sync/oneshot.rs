@@ -1,0 +1,181 @@
+//! Oneshot: one value, once, from one task to another.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::channel::TryRecvError;
+use crate::observer::WaitReason;
+use crate::task::{here, wake};
+
+/// The sender was dropped without sending.
+///
+/// ```
+/// let (sender, receiver) = coracle::sync::oneshot::channel::<()>();
+/// drop(sender);
+/// assert_eq!(coracle::block_on(receiver), Err(coracle::sync::oneshot::Dropped));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sender was dropped without sending")]
+pub struct Dropped;
+
+/// A channel for one value.
+///
+/// ```
+/// coracle::block_on(async {
+///     let (sender, receiver) = coracle::sync::oneshot::channel();
+///     coracle::spawn(async move { sender.send(42).unwrap() }).await.unwrap();
+///     assert_eq!(receiver.await, Ok(42));
+/// });
+/// ```
+#[track_caller]
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let slot = Rc::new(Slot {
+        value: RefCell::new(None),
+        waker: Cell::new(None),
+        sender: Cell::new(true),
+        receiver: Cell::new(true),
+    });
+    (Sender { slot: slot.clone() }, Receiver { slot, at: Location::caller() })
+}
+
+struct Slot<T> {
+    value: RefCell<Option<T>>,
+    waker: Cell<Option<Waker>>,
+    sender: Cell<bool>,
+    receiver: Cell<bool>,
+}
+
+/// The side that sends; made by [`channel`].
+///
+/// ```
+/// let (sender, receiver) = coracle::sync::oneshot::channel();
+/// drop(receiver);
+/// assert_eq!(sender.send(1), Err(1));
+/// ```
+pub struct Sender<T> {
+    slot: Rc<Slot<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends the value. Never waits.
+    ///
+    /// # Errors
+    /// With the value, if the receiver is gone.
+    ///
+    /// ```
+    /// let (sender, receiver) = coracle::sync::oneshot::channel();
+    /// sender.send("x").unwrap();
+    /// assert_eq!(coracle::block_on(receiver), Ok("x"));
+    /// ```
+    pub fn send(self, value: T) -> Result<(), T> {
+        if !self.slot.receiver.get() {
+            return Err(value);
+        }
+        *self.slot.value.borrow_mut() = Some(value);
+        Ok(())
+    }
+
+    /// Whether the receiver is gone.
+    ///
+    /// ```
+    /// let (sender, receiver) = coracle::sync::oneshot::channel::<()>();
+    /// drop(receiver);
+    /// assert!(sender.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        !self.slot.receiver.get()
+    }
+}
+
+/// Sent or not, the receiver has its answer.
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.slot.sender.set(false);
+        if let Some(waker) = self.slot.waker.take() {
+            wake(waker);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("oneshot::Sender").field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// The side that receives, and the future of the value; made by [`channel`].
+///
+/// **Cancel safety**: cancel-safe: `&mut receiver` can be awaited, a value not taken stays. Dropping the receiver drops
+/// a value that was sent. Polled again after it gave the value, it says [`Dropped`].
+///
+/// ```
+/// let (sender, mut receiver) = coracle::sync::oneshot::channel();
+/// assert!(receiver.try_recv().is_err());
+/// sender.send(5).unwrap();
+/// assert_eq!(receiver.try_recv(), Ok(5));
+/// ```
+#[must_use = "a future does nothing unless awaited"]
+pub struct Receiver<T> {
+    slot: Rc<Slot<T>>,
+    /// Where the channel was made: the receiver is its own future, so no call shows where it is awaited.
+    at: &'static Location<'static>,
+}
+
+impl<T> Receiver<T> {
+    /// The value, if it has been sent.
+    ///
+    /// # Errors
+    /// If it has not been sent yet, or will not be.
+    ///
+    /// ```
+    /// use coracle::sync::{channel::TryRecvError, oneshot};
+    /// let (sender, mut receiver) = oneshot::channel::<()>();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    /// ```
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let value = self.slot.value.borrow_mut().take();
+        match value {
+            Some(value) => Ok(value),
+            None if self.slot.sender.get() => Err(TryRecvError::Empty),
+            None => Err(TryRecvError::Closed),
+        }
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, Dropped>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.try_recv() {
+            Ok(value) => return Poll::Ready(Ok(value)),
+            Err(TryRecvError::Closed) => return Poll::Ready(Err(Dropped)),
+            Err(TryRecvError::Empty) => {}
+        }
+        let waker = cx.waker().clone();
+        let old = self.slot.waker.replace(Some(waker));
+        drop(old);
+        here::waits(WaitReason::Sync("the value of a oneshot"), self.at);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.slot.receiver.set(false);
+        let (waker, value) = (self.slot.waker.take(), self.slot.value.take());
+        drop((waker, value));
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("oneshot::Receiver").field("sent", &self.slot.value.borrow().is_some()).finish()
+    }
+}

@@ -1,0 +1,180 @@
+//! [`WaitQueue`]: the primitive on which everything is built that tasks wait for.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::observer::WaitReason;
+use crate::task::{here, wake};
+use crate::wait_list::{Left, WaitKey, WaitList};
+
+/// A queue of waiting tasks, first come, first woken.
+///
+/// It has no memory: a wake that finds nobody is lost, so check the condition first, then wait. On one thread nothing can
+/// come between. A waiter that was chosen but is dropped before it goes on *passes its wake on* to the next.
+///
+/// ```
+/// use coracle::sync::WaitQueue;
+/// use std::{cell::Cell, rc::Rc};
+///
+/// let (queue, open) = (Rc::new(WaitQueue::new()), Rc::new(Cell::new(false)));
+/// coracle::block_on(async {
+///     let waiter = coracle::spawn({
+///         let (queue, open) = (queue.clone(), open.clone());
+///         async move {
+///             while !open.get() {
+///                 queue.wait().await;
+///             }
+///         }
+///     });
+///     coracle::task::yield_now().await;
+///     open.set(true);
+///     queue.wake_one();
+///     waiter.await.unwrap();
+/// });
+/// ```
+#[derive(Default)]
+pub struct WaitQueue {
+    list: RefCell<WaitList>,
+}
+
+impl WaitQueue {
+    /// An empty queue. Allocates nothing before somebody waits.
+    ///
+    /// ```
+    /// assert!(coracle::sync::WaitQueue::new().is_empty());
+    /// ```
+    pub fn new() -> WaitQueue {
+        WaitQueue::default()
+    }
+
+    /// Waits until it is chosen by [`wake_one`](WaitQueue::wake_one) or [`wake_all`](WaitQueue::wake_all). It stands in
+    /// the queue from its first poll.
+    ///
+    /// **Cancel safety**: cancel-safe; a wake that it was given goes to the next waiter.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// let queue = Rc::new(coracle::sync::WaitQueue::new());
+    /// coracle::block_on(async {
+    ///     let waiter = coracle::spawn({ let queue = queue.clone(); async move { queue.wait().await } });
+    ///     coracle::task::yield_now().await;
+    ///     assert!(queue.wake_one());
+    ///     waiter.await.unwrap();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wait(&self) -> Waiting<'_> {
+        Waiting { queue: self, place: None, at: Location::caller() }
+    }
+
+    /// Wakes the one that has waited longest. `false`: nobody waits, and nothing is kept for those who come.
+    ///
+    /// ```
+    /// assert!(!coracle::sync::WaitQueue::new().wake_one());
+    /// ```
+    pub fn wake_one(&self) -> bool {
+        let chosen = self.list.borrow_mut().notify_one();
+        chosen.map(wake).is_some()
+    }
+
+    /// Wakes all that wait now, in order; not those that come meanwhile. How many.
+    ///
+    /// ```
+    /// assert_eq!(coracle::sync::WaitQueue::new().wake_all(), 0);
+    /// ```
+    pub fn wake_all(&self) -> usize {
+        // All are chosen before any is woken: one that waits again at once is not among them.
+        let chosen: Vec<_> = std::iter::from_fn(|| self.list.borrow_mut().notify_one()).collect();
+        let count = chosen.len();
+        chosen.into_iter().for_each(wake);
+        count
+    }
+
+    /// Whether nobody waits.
+    ///
+    /// ```
+    /// assert!(coracle::sync::WaitQueue::new().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty()
+    }
+
+    /// How many wait, counting those that were chosen and have not gone on yet.
+    ///
+    /// ```
+    /// assert_eq!(coracle::sync::WaitQueue::new().len(), 0);
+    /// ```
+    pub fn len(&self) -> usize {
+        self.list.borrow().len()
+    }
+
+    /// For operations that check a condition at each poll: stands in the queue until [`leave`](WaitQueue::leave).
+    pub(crate) fn stand(&self, place: &mut Option<WaitKey>, cx: &Context<'_>) {
+        if let Some(place) = place {
+            if self.list.borrow().waits_as(place, cx.waker()) {
+                return;
+            }
+            let waker = cx.waker().clone();
+            let old = self.list.borrow_mut().renew(place, waker);
+            drop(old);
+        } else {
+            let waker = cx.waker().clone();
+            *place = Some(self.list.borrow_mut().push(waker));
+        }
+    }
+
+    /// The operation is over. `used`: what it was woken for was taken; else a wake that it had goes to the next.
+    pub(crate) fn leave(&self, place: &mut Option<WaitKey>, used: bool) {
+        let Some(place) = place.take() else { return };
+        let left = self.list.borrow_mut().remove(place);
+        match left {
+            Left::Waiting(waker) => drop(waker),
+            Left::PassOn if !used => drop(self.wake_one()),
+            Left::PassOn => {}
+        }
+    }
+
+    fn is_chosen(&self, place: &WaitKey) -> bool {
+        self.list.borrow().is_notified(place)
+    }
+}
+
+impl fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue").field("waiting", &self.len()).finish()
+    }
+}
+
+/// See [`WaitQueue::wait`].
+#[derive(Debug)]
+#[must_use = "a future does nothing unless awaited"]
+pub struct Waiting<'a> {
+    queue: &'a WaitQueue,
+    place: Option<WaitKey>,
+    at: &'static Location<'static>,
+}
+
+impl Future for Waiting<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.place.as_ref().is_some_and(|place| this.queue.is_chosen(place)) {
+            this.queue.leave(&mut this.place, true);
+            return Poll::Ready(());
+        }
+        this.queue.stand(&mut this.place, cx);
+        here::waits(WaitReason::Sync("a wake"), this.at);
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.queue.leave(&mut self.place, false);
+    }
+}

@@ -1,0 +1,246 @@
+//! [`World`]: a backend, and the one point through which every call to it goes.
+//!
+//! The methods mirror the contract in `mod.rs` one by one and add nothing but that point.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Backend, Call, Event, Family, Hook, Kind, Poller, SocketOption, Thread, Token, os};
+
+/// Everything around a program that is not the program: clock, poller, sockets, threads, randomness.
+///
+/// A runtime is built over one world and never asks which. Cloning is cheap and gives the same world.
+///
+/// ```
+/// use coracle::{Runtime, sys::World};
+/// let runtime = Runtime::builder().world(World::kernel()).build();
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// ```
+#[derive(Clone)]
+pub struct World {
+    backend: Arc<dyn Backend>,
+    hook: Option<Arc<dyn Hook>>,
+}
+
+impl World {
+    /// The operating system's kernel: epoll on Linux, kqueue on the BSDs and macOS.
+    pub fn kernel() -> World {
+        World { backend: Arc::new(os::Kernel), hook: None }
+    }
+
+    /// The same world with every call passing `hook`. An earlier hook is replaced.
+    pub fn hooked(self, hook: Arc<dyn Hook>) -> World {
+        World { hook: Some(hook), ..self }
+    }
+
+    /// The one point. Without a hook it is a branch.
+    #[inline]
+    fn pass<T>(&self, call: Call, fd: Option<RawFd>, made: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match &self.hook {
+            None => made(),
+            Some(hook) => watched(&**hook, call, fd, made),
+        }
+    }
+
+    /// [`pass`](World::pass) for a call about a descriptor.
+    #[inline]
+    fn on<T>(&self, call: Call, fd: BorrowedFd<'_>, made: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.pass(call, Some(fd.as_raw_fd()), made)
+    }
+
+    /// [`pass`](World::pass) for a call that cannot fail: it is made whatever the hook says.
+    #[inline]
+    fn surely<T>(&self, call: Call, fd: Option<RawFd>, made: impl FnOnce() -> T) -> T {
+        if let Some(hook) = &self.hook {
+            let _ = hook.before(call, fd);
+            let value = made();
+            hook.after(call, fd, None);
+            return value;
+        }
+        made()
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        self.surely(Call::Now, None, || self.backend.now())
+    }
+
+    #[allow(dead_code, reason = "part of the contract; nothing above is random yet")]
+    pub(crate) fn random(&self) -> u64 {
+        self.surely(Call::Random, None, || self.backend.random())
+    }
+
+    pub(crate) fn nap(&self, time: Duration) {
+        self.surely(Call::Nap, None, || self.backend.nap(time));
+    }
+
+    #[allow(dead_code, reason = "part of the contract; nothing above starts threads yet")]
+    pub(crate) fn thread(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
+        self.pass(Call::Thread, None, || self.backend.thread(name, body))
+    }
+
+    pub(crate) fn poller(&self) -> io::Result<WorldPoller> {
+        let poller = self.pass(Call::Poller, None, || self.backend.poller())?;
+        Ok(WorldPoller { world: self.clone(), poller, born: os::forks() })
+    }
+
+    pub(crate) fn socket(&self, family: Family, kind: Kind) -> io::Result<OwnedFd> {
+        self.pass(Call::Socket, None, || self.backend.socket(family, kind))
+    }
+
+    pub(crate) fn bind(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+        self.on(Call::Bind, fd, || self.backend.bind(fd, address))
+    }
+
+    pub(crate) fn listen(&self, fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+        self.on(Call::Listen, fd, || self.backend.listen(fd, backlog))
+    }
+
+    #[inline]
+    pub(crate) fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+        self.on(Call::Accept, fd, || self.backend.accept(fd))
+    }
+
+    pub(crate) fn connect(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+        self.on(Call::Connect, fd, || self.backend.connect(fd, address))
+    }
+
+    #[inline]
+    pub(crate) fn receive(&self, fd: BorrowedFd<'_>, buffer: &mut [u8], peek: bool) -> io::Result<usize> {
+        let uninit = std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>];
+        // SAFETY: S1: the same bytes, which a backend overwrites with bytes only: they stay initialised.
+        self.receive_uninit(fd, unsafe { &mut *uninit }, peek)
+    }
+
+    #[inline]
+    pub(crate) fn receive_uninit(
+        &self,
+        fd: BorrowedFd<'_>,
+        buffer: &mut [MaybeUninit<u8>],
+        peek: bool,
+    ) -> io::Result<usize> {
+        self.on(Call::Receive, fd, || self.backend.receive(fd, buffer, peek))
+    }
+
+    pub(crate) fn receive_vectored(&self, fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.on(Call::Receive, fd, || self.backend.receive_vectored(fd, buffers))
+    }
+
+    #[inline]
+    pub(crate) fn send(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+        self.on(Call::Send, fd, || self.backend.send(fd, bytes))
+    }
+
+    pub(crate) fn send_vectored(&self, fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.on(Call::Send, fd, || self.backend.send_vectored(fd, buffers))
+    }
+
+    pub(crate) fn shutdown(&self, fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
+        self.on(Call::Shutdown, fd, || self.backend.shutdown(fd, how))
+    }
+
+    pub(crate) fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+        self.on(Call::Address, fd, || self.backend.local_address(fd))
+    }
+
+    pub(crate) fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+        self.on(Call::Address, fd, || self.backend.peer_address(fd))
+    }
+
+    pub(crate) fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
+        self.on(Call::Option, fd, || self.backend.option(fd, option))
+    }
+
+    pub(crate) fn set_option(&self, fd: BorrowedFd<'_>, option: SocketOption, value: i32) -> io::Result<()> {
+        self.on(Call::SetOption, fd, || self.backend.set_option(fd, option, value))
+    }
+
+    pub(crate) fn set_nonblocking(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.on(Call::SetOption, fd, || self.backend.set_nonblocking(fd))
+    }
+
+    pub(crate) fn close(&self, fd: OwnedFd) {
+        self.surely(Call::Close, Some(fd.as_raw_fd()), || self.backend.close(fd));
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("hooked", &self.hook.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[cold]
+fn watched<T>(hook: &dyn Hook, call: Call, fd: Option<RawFd>, made: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    hook.before(call, fd)?;
+    let result = made();
+    hook.after(call, fd, result.as_ref().err());
+    result
+}
+
+/// A poller of some world, each of its calls passing the world's one point.
+///
+/// In a child process after `fork` it refuses: with epoll, parent and child would change one and the same set.
+pub(crate) struct WorldPoller {
+    world: World,
+    poller: Arc<dyn Poller>,
+    /// [`os::forks`] when it was made.
+    born: usize,
+}
+
+impl WorldPoller {
+    fn refuse_in_a_child(&self) -> io::Result<()> {
+        if os::forks() == self.born {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a runtime was used in a child process after fork"))
+    }
+
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        self.refuse_in_a_child()?;
+        self.world.on(Call::Add, fd, || self.poller.add(fd, token))
+    }
+
+    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.refuse_in_a_child()?;
+        self.world.on(Call::Remove, fd, || self.poller.remove(fd))
+    }
+
+    pub(crate) fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        self.refuse_in_a_child()?;
+        self.world.pass(Call::Wait, None, || self.poller.wait(events, timeout))
+    }
+
+    pub(crate) fn alarm(&self, after: Option<Duration>) -> io::Result<()> {
+        self.world.pass(Call::Alarm, None, || self.poller.alarm(after))
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
+    /// The part of the poller that other threads may hold.
+    pub(crate) fn notifier(&self) -> Notifier {
+        Notifier { world: self.world.clone(), poller: self.poller.clone() }
+    }
+}
+
+/// What other threads may do to a poller: end its wait, and take a descriptor out that they are about to close.
+pub(crate) struct Notifier {
+    world: World,
+    poller: Arc<dyn Poller>,
+}
+
+impl Notifier {
+    pub(crate) fn notify(&self) -> io::Result<()> {
+        self.world.pass(Call::Notify, None, || self.poller.notify())
+    }
+
+    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.world.on(Call::Remove, fd, || self.poller.remove(fd))
+    }
+}

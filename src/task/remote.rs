@@ -1,0 +1,38 @@
+//! Tasks that are made on one thread to run on another.
+
+use std::future::Future;
+use std::panic::Location;
+
+use super::header::{TaskRef, new_remote};
+use super::home::HomeRef;
+use super::join::AbortHandle;
+
+/// Sends a task to its home: `make` is called there, and the future that it returns is run there. If the runtime has
+/// ended, `make` is dropped here, and not called.
+pub(crate) fn send<F: Future + 'static>(
+    home: &HomeRef,
+    at: &'static Location<'static>,
+    make: impl FnOnce() -> F + Send + 'static,
+) -> AbortHandle {
+    let future = async move {
+        make().await;
+    };
+    // SAFETY: an `async` block that has not been polled holds what it captured and nothing else, and that is `Send`.
+    let task = unsafe { new_remote(home.clone(), at, future) };
+    let abort = AbortHandle::new(task);
+    if !home.push(task.0) {
+        discard(task);
+    }
+    abort
+}
+
+/// Nobody took the task: what the home and the inbox would have held is given up here. The caller has a reference.
+fn discard(task: TaskRef) {
+    task.cancel();
+    // SAFETY: T2: the home is closed, and nobody else knows the task.
+    drop(unsafe { task.discard() });
+    // SAFETY: T4: the home's reference.
+    unsafe { task.release() };
+    // SAFETY: T4: the inbox's reference.
+    unsafe { task.release() };
+}

@@ -1,0 +1,154 @@
+//! [`Sleep`]: one deadline.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::observer::WaitReason;
+use crate::runtime::{Away, Loop, current, on, send_home};
+use crate::task::{HomeRef, here};
+use crate::timers::TimerKey;
+
+/// Waits for `duration`, counted from this call. Zero is over at once.
+///
+/// **Cancel safety**: cancel-safe; a dropped sleep leaves nothing behind.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// coracle::block_on(async {
+///     let start = Instant::now();
+///     coracle::time::sleep(Duration::from_millis(2)).await;
+///     assert!(start.elapsed() >= Duration::from_millis(2));
+/// });
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    let event_loop = current_loop();
+    Sleep::new(event_loop.now().checked_add(duration))
+}
+
+/// Waits until `deadline`; one that has passed is over at once.
+///
+/// **Cancel safety**: cancel-safe.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// coracle::block_on(async { coracle::time::sleep_until(coracle::time::now()).await });
+/// ```
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::new(Some(deadline))
+}
+
+#[track_caller]
+fn current_loop() -> std::rc::Rc<Loop> {
+    current().expect("timers need a runtime on this thread: use them inside `block_on` or `Runtime::enter`")
+}
+
+/// A deadline to be awaited; made by [`sleep`] and [`sleep_until`].
+///
+/// It is `Unpin`, may be moved at any time, and can be [reset](Sleep::reset). It counts from its creation, waits from its
+/// first poll, and may be polled again after it is over: it stays so until it is reset. Polled on another thread than its
+/// runtime's, or after the runtime's end, it panics: there is no clock that it could go by.
+///
+/// Setting and dropping it cost the same however many there are.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless awaited"]
+pub struct Sleep {
+    /// `None`: never.
+    deadline: Option<Instant>,
+    home: HomeRef,
+    set: Option<TimerKey>,
+    at: &'static Location<'static>,
+}
+
+impl Sleep {
+    #[track_caller]
+    pub(super) fn new(deadline: Option<Instant>) -> Sleep {
+        let home = current_loop().executor.home().home().clone();
+        Sleep { deadline, home, set: None, at: Location::caller() }
+    }
+
+    /// When it is over; `None`: never.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// coracle::block_on(async {
+    ///     assert!(coracle::time::sleep(Duration::from_secs(1)).deadline().is_some());
+    ///     assert!(coracle::time::sleep(Duration::MAX).deadline().is_none());
+    /// });
+    /// ```
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Another deadline, earlier or later; whoever polled it is woken for the new one only if it polls again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// coracle::block_on(async {
+    ///     let mut sleep = coracle::time::sleep(Duration::from_secs(3600));
+    ///     sleep.reset(coracle::time::now());
+    ///     sleep.await;
+    /// });
+    /// ```
+    pub fn reset(&mut self, deadline: Instant) {
+        self.set_deadline(Some(deadline));
+    }
+
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.take_back();
+        self.deadline = deadline;
+    }
+
+    /// Takes the timer back, on whatever thread: elsewhere the request travels home.
+    fn take_back(&mut self) {
+        let Some(key) = self.set.take() else { return };
+        match on(&self.home) {
+            Ok(event_loop) => event_loop.timers.cancel(key),
+            Err(Away::Ended) => {}
+            Err(Away::Elsewhere) => send_home(&self.home, move |event_loop| event_loop.timers.cancel(key)),
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let event_loop =
+            on(&self.home).unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)));
+        let this = &mut *self;
+        let Some(deadline) = this.deadline else {
+            here::waits(WaitReason::Timer, this.at);
+            return Poll::Pending;
+        };
+        match &this.set {
+            None => {
+                if event_loop.now() >= deadline {
+                    return Poll::Ready(());
+                }
+                this.set = event_loop.timers.set(deadline, cx.waker().clone()).ok();
+                event_loop.keep_descriptor_true();
+            }
+            Some(key) if event_loop.timers.has_fired(key) => return Poll::Ready(()),
+            Some(key) if event_loop.timers.wakes(key, cx.waker()) => {}
+            Some(key) => event_loop.timers.renew(key, cx.waker().clone()),
+        }
+        here::waits(WaitReason::Timer, this.at);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}

@@ -1,0 +1,17 @@
+//! All integration tests, as one program: a module a concept, named like the module of the library that it tests.
+//!
+//! `support` holds what they share. A test that looks at the whole process (its descriptors, its heap, its limits) runs
+//! in a process of its own: see `support::alone`.
+
+mod support;
+
+mod absences;
+mod examples;
+mod io;
+mod net;
+mod observer;
+mod reactor;
+mod runtime;
+mod sync;
+mod task;
+mod time;

@@ -1,0 +1,125 @@
+//! What the tests share: wakers that count, processes of their own, counts of descriptors and heap.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// A waker that counts its wakes.
+#[derive(Default)]
+pub(crate) struct CountingWaker {
+    wakes: AtomicUsize,
+}
+
+impl CountingWaker {
+    pub(crate) fn new() -> (Arc<CountingWaker>, Waker) {
+        let counting = Arc::new(CountingWaker::default());
+        (counting.clone(), Waker::from(counting))
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.wakes.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for CountingWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once, with a waker that does nothing.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_with(future, Waker::noop())
+}
+
+/// Polls once, with this waker.
+pub(crate) fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Runs a test body in a process of its own, so that it can count descriptors and heap, set limits, fork and be
+/// signalled. `name` is the test's full name, such as `net::listener_survives`; the test consists of this call alone.
+/// The process is killed, and the test fails, after a minute.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
+    const MARK: &str = "CORACLE_TEST_ALONE";
+    if std::env::var(MARK).is_ok_and(|marked| marked == name) {
+        return body();
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(MARK, name)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let killer = Killer::after(Duration::from_secs(60), child.id());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut said).unwrap();
+    let status = child.wait().unwrap();
+    drop(killer);
+    assert!(status.success(), "{name} failed in its own process ({status}):\n{said}");
+    assert!(said.contains("1 passed"), "no test is called {name}:\n{said}");
+}
+
+/// Kills a process when its time is up, unless dropped before.
+struct Killer {
+    done: std::sync::mpsc::Sender<()>,
+}
+
+impl Killer {
+    fn after(time: Duration, pid: u32) -> Killer {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            if is_done.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                // SAFETY: no pointers; the process has not been waited for, so the number is still its own.
+                unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+            }
+        });
+        Killer { done }
+    }
+}
+
+impl Drop for Killer {
+    fn drop(&mut self) {
+        let _ = self.done.send(());
+    }
+}
+
+/// How many descriptors this process has open. Only in a test that runs `alone`.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// How many bytes of heap are in use. Only in a test that runs `alone`.
+pub(crate) fn heap() -> isize {
+    HEAP.load(Ordering::SeqCst)
+}
+
+static HEAP: AtomicIsize = AtomicIsize::new(0);
+
+struct CountingAllocator;
+
+// SAFETY: all calls go to the system's allocator unchanged.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HEAP.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HEAP.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
