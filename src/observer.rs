@@ -91,7 +91,7 @@ impl fmt::Display for WaitReason {
 /// runtime.turn(coracle::Budget::no_wait()).unwrap();
 /// let wait = runtime.inspect().tasks[0].wait.unwrap();
 /// assert_eq!(wait.reason, coracle::observer::WaitReason::Timer);
-/// assert_eq!(wait.at.line(), 4);
+/// assert!(wait.to_string().starts_with("waits for a timer at "));
 /// # drop(task);
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -186,15 +186,16 @@ impl Future for Accept<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let source = this.operation.source;
-        match ready!(this.operation.poll(cx, accept_one)) {
-            Err(error) if is_out_of_descriptors(&error) => {
-                // Whatever wakes this task next, it tries again: a closed descriptor, or the pause.
-                source.event_loop()?.reactor.wake_when_closed(cx.waker());
-                let pause = this.pause.insert(sleep(EXHAUSTED));
-                Pin::new(pause).poll(cx).map(|()| unreachable!("a second passed at once"))
+        loop {
+            match ready!(this.operation.poll(cx, accept_one)) {
+                Err(error) if is_out_of_descriptors(&error) => {
+                    // Whatever wakes this task next, it tries again: a closed descriptor, or the end of the pause.
+                    source.event_loop()?.reactor.wake_when_closed(cx.waker());
+                    ready!(Pin::new(this.pause.insert(sleep(EXHAUSTED))).poll(cx));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok((fd, peer)) => return Poll::Ready(Ok((TcpStream::from_source(source.sibling(fd)), peer))),
             }
-            Err(error) => Poll::Ready(Err(error)),
-            Ok((fd, peer)) => Poll::Ready(Ok((TcpStream::from_source(source.sibling(fd)), peer))),
         }
     }
 }

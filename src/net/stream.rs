@@ -69,7 +69,7 @@ impl TcpStream {
 
     // ---- reading -------------------------------------------------------------------------------------------------
 
-    /// Reads once, at most all of `buffer`. How many bytes; 0 is the end (or `buffer` is empty). Tried at once; when
+    /// Reads once, at most all of `buffer`. How many bytes; 0 is the end, or `buffer` is empty, which never waits. Tried at once; when
     /// there is nothing, it waits.
     ///
     /// **Cancel safety**: cancel-safe; no byte is lost.
@@ -176,6 +176,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Read, Place::Polled, Location::caller(), |world, fd| {
             world.receive(fd, buffer, false).map(|count| Done::bytes(count, buffer.len()))
         })
@@ -200,6 +203,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_read_uninit(&self, cx: &mut Context<'_>, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Read, Place::Polled, Location::caller(), |world, fd| {
             world.receive_uninit(fd, buffer, false).map(|count| Done::bytes(count, buffer.len()))
         })
@@ -222,6 +228,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_read_vectored(&self, cx: &mut Context<'_>, buffers: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Read, Place::Polled, Location::caller(), |world, fd| {
             world.receive_vectored(fd, buffers).map(Done::with)
         })
@@ -242,6 +251,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Read, Place::Polled, Location::caller(), |world, fd| {
             world.receive(fd, buffer, true).map(Done::with)
         })
@@ -341,6 +353,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Write, Place::Polled, Location::caller(), |world, fd| {
             world.send(fd, bytes).map(|count| Done::bytes(count, bytes.len()))
         })
@@ -359,6 +374,9 @@ impl TcpStream {
     /// ```
     #[track_caller]
     pub fn poll_write_vectored(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         self.source.poll_io(cx, Interest::Write, Place::Polled, Location::caller(), |world, fd| {
             world.send_vectored(fd, buffers).map(Done::with)
         })
@@ -882,6 +900,9 @@ impl Future for Read<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         this.operation.poll(cx, |world, fd| {
             world.receive(fd, this.buffer, false).map(|count| Done::bytes(count, this.buffer.len()))
         })
@@ -901,6 +922,9 @@ impl Future for ReadVectored<'_, '_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         this.operation.poll(cx, |world, fd| world.receive_vectored(fd, this.buffers).map(Done::with))
     }
 }
@@ -963,6 +987,9 @@ impl Future for Peek<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         this.operation.poll(cx, |world, fd| world.receive(fd, this.buffer, true).map(Done::with))
     }
 }
@@ -980,6 +1007,9 @@ impl Future for Write<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
         this.operation
             .poll(cx, |world, fd| world.send(fd, this.bytes).map(|count| Done::bytes(count, this.bytes.len())))
     }
@@ -998,6 +1028,9 @@ impl Future for WriteVectored<'_, '_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.buffers.iter().all(|buffer| buffer.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
         this.operation.poll(cx, |world, fd| world.send_vectored(fd, this.buffers).map(Done::with))
     }
 }

@@ -71,9 +71,9 @@ impl Reactor {
         Ok(self.poller.get_or_init(|| poller))
     }
 
-    /// Whether a wait could bring anything: a poller exists.
-    pub(crate) fn has_poller(&self) -> bool {
-        self.poller.get().is_some()
+    /// Whether no descriptor is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.borrow().is_empty()
     }
 
     // ---- a source's life -----------------------------------------------------------------------------------------

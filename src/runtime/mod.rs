@@ -325,6 +325,7 @@ impl<T> Drop for Ended<'_, T> {
         if !self.handle.is_finished() {
             self.event_loop.executor.end_now(self.handle.id());
         }
+        self.event_loop.main_is_gone();
     }
 }
 

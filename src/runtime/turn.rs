@@ -130,7 +130,7 @@ impl Loop {
         self.executor.take_in();
 
         // 2. Run the tasks that were ready when the turn began, within the budget.
-        let polled = self.executor.run(budget.polls);
+        let polled = self.executor.run(budget.polls.min(POLLS_BETWEEN_LOOKS - self.unseen.get()));
         if !self.look_is_due(polled) {
             return Ok(Turn { polled, more: !self.executor.is_idle(), ..Turn::default() });
         }
@@ -183,8 +183,9 @@ impl Loop {
     /// Sleeps, if it may, and collects events.
     fn wait(&self, time: Option<Duration>) -> io::Result<()> {
         if time == Some(Duration::ZERO) {
-            // Without a poller nothing is registered, so there is nothing to see.
-            return if self.reactor.has_poller() { self.reactor.wait(time) } else { Ok(()) };
+            // If nothing is registered there is nothing to see; but what made a watched descriptor readable is taken.
+            let blind = self.reactor.is_empty() && !self.watched.get();
+            return if blind { Ok(()) } else { self.reactor.wait(time) };
         }
         if let Err(error) = self.make_poller() {
             self.nap(time);
@@ -217,13 +218,11 @@ impl Loop {
 
     /// Turns until the main future is gone.
     pub(super) fn run_until_main_returns(&self) {
-        self.returned.set(false);
         while !self.returned.get() {
             if let Err(error) = self.turn(Budget::until_ready()) {
                 self.bear(&error);
             }
         }
-        self.returned.set(false);
     }
 
     /// A poller that cannot be made, or fails, leaves timers, tasks and operations that do not block: those go on, at
@@ -235,6 +234,11 @@ impl Loop {
 
     pub(super) fn main_returned(&self) {
         self.returned.set(true);
+    }
+
+    /// `block_on` is over.
+    pub(super) fn main_is_gone(&self) {
+        self.returned.set(false);
     }
 
     // ---- for a loop outside --------------------------------------------------------------------------------------
@@ -310,19 +314,22 @@ impl Loop {
 
     /// The panics of tasks that nobody awaited, by the policy.
     pub(super) fn report_unobserved(&self) {
+        let mut first = None;
         for panic in self.executor.take_unobserved() {
-            match self.panic_policy {
-                PanicPolicy::Log => {
-                    eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));
-                    task::forget_payload(panic.payload);
-                }
-                PanicPolicy::Abort => {
-                    eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));
-                    std::process::abort();
-                }
-                PanicPolicy::Propagate if std::thread::panicking() => task::forget_payload(panic.payload),
-                PanicPolicy::Propagate => std::panic::resume_unwind(panic.payload),
+            if self.panic_policy != PanicPolicy::Propagate {
+                eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));
             }
+            if self.panic_policy == PanicPolicy::Abort {
+                std::process::abort();
+            }
+            if self.panic_policy == PanicPolicy::Propagate && first.is_none() && !std::thread::panicking() {
+                first = Some(panic.payload);
+            } else {
+                task::forget_payload(panic.payload);
+            }
+        }
+        if let Some(payload) = first {
+            std::panic::resume_unwind(payload);
         }
     }
 }

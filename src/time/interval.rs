@@ -112,7 +112,9 @@ impl Interval {
     /// ```
     /// coracle::block_on(async { coracle::time::interval(std::time::Duration::from_secs(1)).tick().await });
     /// ```
+    #[track_caller]
     pub fn tick(&mut self) -> Tick<'_> {
+        self.sleep.awaited_here();
         Tick { interval: self }
     }
 

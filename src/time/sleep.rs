@@ -103,6 +103,12 @@ impl Sleep {
         self.set_deadline(Some(deadline));
     }
 
+    /// From now on the caller is where this sleep is said to be awaited.
+    #[track_caller]
+    pub(super) fn awaited_here(&mut self) {
+        self.at = Location::caller();
+    }
+
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.take_back();
         self.deadline = deadline;
