@@ -10,6 +10,8 @@
 mod addresses;
 mod connect;
 mod listener;
+mod operations;
+mod options;
 mod source;
 mod split;
 mod stream;
@@ -19,6 +21,7 @@ pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 pub use addresses::ToSocketAddrs;
 pub use connect::Connect;
 pub use listener::{Accept, ListenerOptions, TcpListener};
+pub use operations::{Peek, Read, ReadExact, ReadVectored, Write, WriteAll, WriteVectored};
 pub use source::Interest;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-pub use stream::{Peek, Read, ReadExact, ReadVectored, TcpStream, Write, WriteAll, WriteVectored};
+pub use stream::TcpStream;

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::stream::{Peek, Read, ReadExact, TcpStream, Write, WriteAll, WriteVectored};
+use super::operations::{Peek, Read, ReadExact, Write, WriteAll, WriteVectored};
+use super::stream::TcpStream;
 use crate::io::{AsyncRead, AsyncWrite};
 
 /// The reading half of a borrowed stream; see [`TcpStream::split`].

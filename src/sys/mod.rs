@@ -7,7 +7,7 @@
 //! Rules for a backend:
 //!
 //! 1. It only translates. Trying first, re-arming, budgets and generations are policy and live above.
-//! 2. No call blocks, but [`Poller::wait`] and [`Backend::nap`].
+//! 2. No call blocks, but `Poller::wait` and `Backend::nap`.
 //! 3. Every descriptor it makes is non-blocking and close-on-exec, and no write raises SIGPIPE.
 //! 4. Every errno comes back as it is. Only `wait` turns EINTR into "no events", since its caller recomputes the time.
 //!
