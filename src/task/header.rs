@@ -270,15 +270,16 @@ impl<F: Future> Typed<F> {
     }
 
     unsafe fn cancel(task: NonNull<Header>) -> Ending {
-        // SAFETY: the promise of the vtable; T5: the caller's task is not complete.
-        unsafe { Self::finish(Self::stage(task), Err(JoinError::Cancelled)) }
+        // SAFETY: the promise of the vtable.
+        let stage = unsafe { Self::stage(task) };
+        // SAFETY: T5: the caller's task is not complete, so the stage is a future.
+        unsafe { Self::finish(stage, Err(JoinError::Cancelled)) }
     }
 
     /// Drops the future *first*, then stores the output. A panic of that drop is the outcome, whatever came before it.
     ///
     /// # Safety
     /// The stage is a future, and nobody else looks at it.
-    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "two writes to the same place, under the same rule")]
     unsafe fn finish(stage: *mut Stage<F>, output: Result<F::Output, JoinError>) -> Ending {
         let dropped = contain(|| {
             // SAFETY: T6, as in `poll`.

@@ -89,7 +89,7 @@ impl Shared {
 
     /// Two references and the mark of the inbox: a task that another thread makes and sends home.
     pub(crate) fn new_in_inbox() -> Shared {
-        Shared(AtomicUsize::new(2 * REFERENCE | IN_INBOX))
+        Shared(AtomicUsize::new((2 * REFERENCE) | IN_INBOX))
     }
 
     /// Another thread wakes, aborts or detaches. Also publishes what that thread wrote before to the poll that follows,

@@ -1,4 +1,4 @@
-//! Time: [`sleep`], [`timeout`], [`interval`].
+//! Time: [`sleep()`], [`timeout()`], [`interval()`].
 //!
 //! Deadlines are [`Instant`]s of std, exact to the nanosecond and never early. Any [`Duration`] is valid: what is further
 //! off than an `Instant` can say is never due. By how much a timer is late is up to the kernel and to the polls of other
