@@ -42,6 +42,11 @@
 
 #![warn(missing_debug_implementations)]
 
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod executor;
 pub mod io;
 pub mod net;

@@ -59,12 +59,12 @@ impl WaitList {
         self.waiters[key.0].waker.is_none()
     }
 
-    /// Lets a waiter wait on, or again (then at the end), with another waker. The old one is to be dropped outside of
-    /// all borrows.
+    /// Lets a waiter wait on with another waker. One that was notified and came to nothing waits again: as the first,
+    /// which it was, or the others would overtake it for ever. The old waker is to be dropped outside of all borrows.
     pub(crate) fn renew(&mut self, key: &WaitKey, waker: Waker) -> Option<Waker> {
         let old = self.waiters[key.0].waker.replace(waker);
         if old.is_none() {
-            self.link_last(key.0);
+            self.link_first(key.0);
         }
         old
     }
@@ -96,6 +96,14 @@ impl WaitList {
     /// How many are in the list, the notified too.
     pub(crate) fn len(&self) -> usize {
         self.waiters.len()
+    }
+
+    fn link_first(&mut self, key: usize) {
+        let Some((first, last)) = self.ends else { return self.link_last(key) };
+        self.waiters[first].previous = key;
+        let waiter = &mut self.waiters[key];
+        (waiter.previous, waiter.next) = (NONE, first);
+        self.ends = Some((key, last));
     }
 
     fn link_last(&mut self, key: usize) {

@@ -111,6 +111,24 @@ impl Executor {
         unsafe { task.release() };
     }
 
+    /// What came at the last moment: a wake or a detach of a complete task, or a task that never began. A complete one
+    /// belongs to whoever has its handle, from the closing on and on whatever thread (T2): its state is not looked at.
+    fn arrive_last(&self, task: TaskRef) {
+        let header = task.header();
+        let arrival = header.take_in();
+        if header.key.get() == NO_KEY {
+            self.adopt(task);
+            if header.owner.wake() == Woken::Enqueue {
+                self.home.local().enqueue(task.0);
+            }
+        }
+        if arrival.detach {
+            self.detach(task);
+        }
+        // SAFETY: T4: the inbox's reference, taken over with the task.
+        unsafe { task.release() };
+    }
+
     /// A task that was made elsewhere becomes one of ours.
     fn adopt(&self, task: TaskRef) {
         let (id, at) = (self.new_id(), task.header().at());
@@ -228,8 +246,7 @@ impl Executor {
         }
         self.closed.set(true);
         for task in self.home.close() {
-            // What came at the last moment: a wake or a detach of a complete task, or a task that never began.
-            self.arrive(TaskRef(task));
+            self.arrive_last(TaskRef(task));
         }
         self.end_all();
         drop(turning);

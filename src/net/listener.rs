@@ -45,7 +45,8 @@ impl TcpListener {
     /// lets the system choose.
     ///
     /// # Errors
-    /// The last address's, for instance [`AddrInUse`](io::ErrorKind::AddrInUse). Outside of a runtime.
+    /// The last address's, for instance [`AddrInUse`](io::ErrorKind::AddrInUse). If the poller, which is made here at the
+    /// latest, cannot be made. Outside of a runtime.
     ///
     /// ```
     /// coracle::block_on(async { coracle::net::TcpListener::bind("127.0.0.1:0").unwrap(); });
@@ -135,7 +136,7 @@ impl TcpListener {
     /// A listener of std becomes one of the current runtime's. It is made non-blocking.
     ///
     /// # Errors
-    /// Outside of a runtime.
+    /// If the poller cannot be made, as in [`bind`](TcpListener::bind). Outside of a runtime.
     ///
     /// ```
     /// coracle::block_on(async {
@@ -284,6 +285,8 @@ impl ListenerOptions {
     pub fn bind(&self, addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
         let event_loop = current_or_error()?;
         let world = event_loop.world();
+        // While there is room for it: when connections have used up all descriptors, none of them could wait.
+        event_loop.reactor.poller()?;
         first_that_works(addresses.to_socket_addrs()?, |address| {
             let source = Source::in_loop(&event_loop, world.socket(Family::of(address), Kind::Stream)?);
             let fd = source.as_fd();
@@ -320,6 +323,7 @@ impl TryFrom<OwnedFd> for TcpListener {
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
         let source = Source::new(fd)?;
+        source.event_loop()?.reactor.poller()?; // as in `bind`
         source.world().set_nonblocking(source.as_fd())?;
         Ok(TcpListener { source })
     }

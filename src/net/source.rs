@@ -152,7 +152,14 @@ impl Source {
                         Some(token) => event_loop.reactor.clear(token, direction),
                         None => self.token.store(event_loop.register(self.as_fd())?, Ordering::Relaxed),
                     },
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                        // Tried again, but not for ever: each try costs budget, and others get their turn.
+                        here::spend();
+                        if !here::may_go_on(cx) {
+                            here::waits(interest.reason(self.as_raw_fd()), at);
+                            return Poll::Pending;
+                        }
+                    }
                     result => {
                         here::spend();
                         let drained = result.as_ref().is_ok_and(|done| done.drained);

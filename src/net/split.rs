@@ -103,8 +103,7 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.ends {
-            // A connection that is gone already has ended.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            self.stream.end_writing();
         }
     }
 }

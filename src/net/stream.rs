@@ -449,6 +449,12 @@ impl TcpStream {
         }
     }
 
+    /// For a half that is dropped, on whatever thread and also after the runtime: the peer must not wait for ever.
+    pub(super) fn end_writing(&self) {
+        // A connection that is gone already has ended.
+        let _ = self.source.world().shutdown(self.source.as_fd(), Shutdown::Write);
+    }
+
     // ---- anything ------------------------------------------------------------------------------------------------
 
     /// Does `attempt`, some call on the descriptor, and does it again each time it says `WouldBlock` and the descriptor

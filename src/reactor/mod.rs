@@ -148,11 +148,15 @@ impl Reactor {
         self.observers.tell(|observer| observer.source_drained(token, bits.bits()));
     }
 
-    /// An operation took less than it could have: if that proves that nothing is left, it need not be tried again.
+    /// An operation took less than it could have: if that proves that nothing is left, it need not be tried again. If it
+    /// does not, the next who waits is to try: the end of a stream makes no further event for it.
     #[inline]
     pub(crate) fn drained(&self, token: Token, direction: Direction) {
-        let bits = self.with(token, |slot| slot.drained(direction));
+        let (bits, next) = self.with(token, |slot| (slot.drained(direction), slot.pass_on(direction)));
         self.observers.tell(|observer| observer.source_drained(token, bits.bits()));
+        if let Some(waker) = next {
+            task::wake(waker);
+        }
     }
 
     /// An operation succeeded, and the direction may have more to give: the next who waits is to try.

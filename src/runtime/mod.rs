@@ -14,7 +14,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -109,12 +109,13 @@ impl Runtime {
             ended.output()
         };
         self.event_loop.keep_descriptor_true();
-        self.event_loop.report_unobserved();
-        match output {
-            Ok(output) => output,
-            Err(JoinError::Panicked(payload)) => resume_unwind(payload),
+        let (output, own) = match output {
+            Ok(output) => (Some(output), None),
+            Err(JoinError::Panicked(payload)) => (None, Some(payload)),
             Err(error) => unreachable!("the main task is never aborted: {error}"),
-        }
+        };
+        self.event_loop.report_unobserved(own);
+        output.expect("without an output there is a panic that went on")
     }
 
     /// Makes a task of `future`. It starts when the runtime turns; see [`spawn`].
@@ -244,7 +245,7 @@ impl Drop for Runtime {
             self.event_loop.shutdown();
         }
         current::forget(&self.event_loop);
-        self.event_loop.report_unobserved();
+        self.event_loop.report_unobserved(None);
     }
 }
 

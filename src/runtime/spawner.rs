@@ -74,7 +74,7 @@ impl Spawner {
         if self.home.is_closed() {
             return Err(SpawnError(make));
         }
-        let result = Arc::new(Mutex::new(Slot { output: None, waker: None }));
+        let result = Arc::new(Mutex::new(Slot { output: None, taken: false, waker: None }));
         let deliver = Deliver { result: result.clone() };
         let abort = send(&self.home, Location::caller(), move || async move {
             let output = contained(async move { make().await }).await;
@@ -104,6 +104,8 @@ async fn contained<F: Future>(future: F) -> std::thread::Result<F::Output> {
 /// Where a result crosses from one thread to another.
 struct Slot<T> {
     output: Option<Result<T, JoinError>>,
+    /// The handle gave the output; there will not be another.
+    taken: bool,
     waker: Option<Waker>,
 }
 
@@ -120,7 +122,9 @@ struct Deliver<T> {
 impl<T> Deliver<T> {
     fn deliver(&self, output: Result<T, JoinError>) {
         let mut slot = lock(&self.result);
-        slot.output.get_or_insert(output);
+        if !slot.taken {
+            slot.output.get_or_insert(output);
+        }
         let waker = slot.waker.take();
         drop(slot);
         if let Some(waker) = waker {
@@ -173,9 +177,11 @@ impl<T> Future for RemoteHandle<T> {
         let waker = cx.waker().clone();
         let mut slot = lock(&self.result);
         if let Some(output) = slot.output.take() {
+            slot.taken = true;
             drop(slot);
             return Poll::Ready(output);
         }
+        assert!(!slot.taken, "a RemoteHandle was polled after it gave its result");
         let old = slot.waker.replace(waker);
         drop(slot);
         drop(old);

@@ -312,9 +312,9 @@ impl Loop {
         self.executor.home().set_notifier(None);
     }
 
-    /// The panics of tasks that nobody awaited, by the policy.
-    pub(super) fn report_unobserved(&self) {
-        let mut first = None;
+    /// The panics of tasks that nobody awaited, by the policy. `own` is that of the main future, which always goes on.
+    pub(super) fn report_unobserved(&self, own: Option<task::Payload>) {
+        let mut first = own;
         for panic in self.executor.take_unobserved() {
             if self.panic_policy != PanicPolicy::Propagate {
                 eprintln!("coracle: {} panicked and was not awaited{}", panic.task, task::message(&panic.payload));

@@ -187,10 +187,10 @@ impl<T> Channel<T> {
     fn receiver_left(&self) {
         self.receivers.set(self.receivers.get() - 1);
         if self.receivers.get() == 0 {
-            // Taken out first: a value's drop may use the channel.
+            // Taken out first, dropped last: a value's drop may use the channel, or panic.
             let rest = self.values.take();
-            drop(rest);
             self.room.wake_all();
+            drop(rest);
         }
     }
 }
@@ -320,9 +320,13 @@ impl<T> Future for Send<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if !here::may_go_on(cx) {
+            // Its place, and a wake that it may have there, it keeps: if it is dropped now, it passes that on.
+            here::waits(WaitReason::Sync("room in a channel"), this.at);
+            return Poll::Pending;
+        }
         let value = this.value.take().expect("a Send was polled after it was done");
-        let result = if here::may_go_on(cx) { this.channel.try_send(value) } else { Err(TrySendError::Full(value)) };
-        match result {
+        match this.channel.try_send(value) {
             Ok(()) => {
                 here::spend();
                 this.channel.room.leave(&mut this.place, true);
@@ -518,7 +522,12 @@ impl<T> Future for Recv<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
-        let result = if here::may_go_on(cx) { this.channel.try_recv() } else { Err(TryRecvError::Empty) };
+        if !here::may_go_on(cx) {
+            // As in `Send`.
+            here::waits(WaitReason::Sync("a value in a channel"), this.at);
+            return Poll::Pending;
+        }
+        let result = this.channel.try_recv();
         if matches!(result, Err(TryRecvError::Empty)) {
             this.channel.value.stand(&mut this.place, cx);
             if this.channel.capacity == 0 {

@@ -62,8 +62,8 @@ pub enum Call {
 
 /// Sees every call to the world, and may make it fail.
 ///
-/// Called on the runtime's thread, but for [`Call::Notify`] and [`Call::Close`], which can come from any. A hook must
-/// not call the runtime that it watches.
+/// Called on the runtime's thread, but for [`Call::Notify`] and what dropping a socket takes ([`Call::Shutdown`],
+/// [`Call::Remove`], [`Call::Close`]), which can come from any. A hook must not call the runtime that it watches.
 ///
 /// ```
 /// use coracle::sys::{Call, Hook, World};

@@ -56,6 +56,7 @@ pub(crate) trait Backend: Send + Sync {
     fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)>;
     /// Begins to connect; `WouldBlock` means that the end will show as writability.
     fn connect(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()>;
+    /// Into an empty buffer: `Ok(0)`, always.
     fn receive(&self, fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>], peek: bool) -> io::Result<usize>;
     fn receive_vectored(&self, fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
     fn send(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize>;

@@ -52,6 +52,18 @@ pub(super) fn accept(fd: BorrowedFd<'_>, storage: *mut libc::sockaddr, length: *
     return unsafe { libc::accept(fd.as_raw_fd(), storage, length) };
 }
 
+/// The finest unit of a kqueue's timers: its flag, and how many nanoseconds it is.
+#[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd"))]
+const TIMER_UNIT: (u32, u128) = (libc::NOTE_NSECONDS, 1);
+#[cfg(any(target_os = "dragonfly", target_os = "openbsd"))]
+const TIMER_UNIT: (u32, u128) = (0, 1_000_000);
+
+/// The option for which `struct linger` counts in seconds.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const SO_LINGER: libc::c_int = libc::SO_LINGER;
+#[cfg(target_vendor = "apple")]
+pub(super) const SO_LINGER: libc::c_int = libc::SO_LINGER_SEC;
+
 /// Whether a call failed because this process, or the system, has no room for another descriptor: later it may succeed.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
@@ -60,7 +72,8 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// Whether an error of `accept` says something about one connection only, so that the next `accept` may well succeed.
 ///
 /// Linux passes pending network errors of the new connection on through `accept` (see accept(2)); all others report
-/// at least an aborted one.
+/// at least an aborted one. EOPNOTSUPP is in that list too, but it is also what a socket says that cannot accept at
+/// all, and says for ever: it is not passed over.
 pub(crate) fn is_transient_accept_error(error: &io::Error) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const MORE: &[i32] = &[libc::ENONET];
@@ -76,7 +89,6 @@ pub(crate) fn is_transient_accept_error(error: &io::Error) -> bool {
         libc::ENOPROTOOPT,
         libc::EHOSTDOWN,
         libc::EHOSTUNREACH,
-        libc::EOPNOTSUPP,
         libc::ENETUNREACH,
         libc::ETIMEDOUT,
     ];

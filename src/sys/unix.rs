@@ -94,6 +94,10 @@ impl Backend for Kernel {
     }
 
     fn receive(&self, fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>], peek: bool) -> io::Result<usize> {
+        if buffer.is_empty() {
+            // Where there is nothing to read either, Linux says EAGAIN; all others, and all of `read`, say 0.
+            return Ok(0);
+        }
         let flags = if peek { libc::MSG_PEEK } else { 0 };
         // SAFETY: S1: the kernel writes at most `buffer.len()` bytes into `buffer`.
         count(unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) })
@@ -147,7 +151,7 @@ impl Backend for Kernel {
 
     fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
         if option == SocketOption::Linger {
-            let linger: libc::linger = socket_option(fd, libc::SOL_SOCKET, libc::SO_LINGER)?;
+            let linger: libc::linger = socket_option(fd, libc::SOL_SOCKET, os::SO_LINGER)?;
             return Ok(if linger.l_onoff == 0 { -1 } else { linger.l_linger });
         }
         let (level, name) = named(option);
@@ -159,7 +163,7 @@ impl Backend for Kernel {
     fn set_option(&self, fd: BorrowedFd<'_>, option: SocketOption, value: i32) -> io::Result<()> {
         if option == SocketOption::Linger {
             let linger = libc::linger { l_onoff: libc::c_int::from(value >= 0), l_linger: value.max(0) };
-            return set_socket_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, linger);
+            return set_socket_option(fd, libc::SOL_SOCKET, os::SO_LINGER, linger);
         }
         let (level, name) = named(option);
         set_socket_option(fd, level, name, value)
@@ -197,7 +201,7 @@ fn named(option: SocketOption) -> (libc::c_int, libc::c_int) {
         SocketOption::ReusePort => (libc::SOL_SOCKET, libc::SO_REUSEPORT),
         SocketOption::KeepAlive => (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
         SocketOption::V6Only => (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
-        SocketOption::Linger => (libc::SOL_SOCKET, libc::SO_LINGER),
+        SocketOption::Linger => (libc::SOL_SOCKET, os::SO_LINGER),
         SocketOption::Ttl => (libc::IPPROTO_IP, libc::IP_TTL),
         SocketOption::ReceiveBuffer => (libc::SOL_SOCKET, libc::SO_RCVBUF),
         SocketOption::SendBuffer => (libc::SOL_SOCKET, libc::SO_SNDBUF),

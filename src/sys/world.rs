@@ -194,10 +194,7 @@ pub(crate) struct WorldPoller {
 
 impl WorldPoller {
     fn refuse_in_a_child(&self) -> io::Result<()> {
-        if os::forks() == self.born {
-            return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::Unsupported, "a runtime was used in a child process after fork"))
+        refuse_in_a_child(self.born)
     }
 
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
@@ -216,6 +213,7 @@ impl WorldPoller {
     }
 
     pub(crate) fn alarm(&self, after: Option<Duration>) -> io::Result<()> {
+        self.refuse_in_a_child()?;
         self.world.pass(Call::Alarm, None, || self.poller.alarm(after))
     }
 
@@ -225,22 +223,35 @@ impl WorldPoller {
 
     /// The part of the poller that other threads may hold.
     pub(crate) fn notifier(&self) -> Notifier {
-        Notifier { world: self.world.clone(), poller: self.poller.clone() }
+        Notifier { world: self.world.clone(), poller: self.poller.clone(), born: self.born }
     }
 }
 
 /// What other threads may do to a poller: end its wait, and take a descriptor out that they are about to close.
+///
+/// In a child process it refuses too: what it would wake, or take out, is the parent's.
 pub(crate) struct Notifier {
     world: World,
     poller: Arc<dyn Poller>,
+    born: usize,
 }
 
 impl Notifier {
     pub(crate) fn notify(&self) -> io::Result<()> {
+        refuse_in_a_child(self.born)?;
         self.world.pass(Call::Notify, None, || self.poller.notify())
     }
 
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        refuse_in_a_child(self.born)?;
         self.world.on(Call::Remove, fd, || self.poller.remove(fd))
     }
+}
+
+/// `born` is what [`os::forks`] said when the poller was made.
+fn refuse_in_a_child(born: usize) -> io::Result<()> {
+    if os::forks() == born {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "a runtime was used in a child process after fork"))
 }

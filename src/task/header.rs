@@ -290,7 +290,9 @@ impl<F: Future> Typed<F> {
         let output = match dropped {
             None => output,
             Some(payload) => {
-                contain(|| drop(output));
+                if let Some(second) = contain(|| drop(output)) {
+                    super::join::forget_payload(second);
+                }
                 Err(JoinError::Panicked(payload))
             }
         };

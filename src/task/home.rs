@@ -20,7 +20,7 @@ use super::count::Count;
 use super::header::Header;
 use super::here;
 use super::inbox::{Inbox, Pushed, Taken};
-use super::join::Unobserved;
+use super::join::{Unobserved, forget_payload};
 use super::run_queue::RunQueue;
 use super::state::Released;
 use crate::observer::Observers;
@@ -45,6 +45,8 @@ pub(crate) struct Local {
     pub(crate) unobserved: RefCell<Vec<Unobserved>>,
     observed: Cell<bool>,
     observers: RefCell<Observers>,
+    /// The runtime is gone: there is nobody to report to.
+    ended: Cell<bool>,
 }
 
 impl Local {
@@ -62,6 +64,10 @@ impl Local {
 
     /// Keeps a panic that nobody will await, for the runtime to report.
     pub(crate) fn unobserved(&self, panic: Unobserved) {
+        if self.ended.get() {
+            // Kept here it would be dropped by whichever thread frees the home.
+            return forget_payload(panic.payload);
+        }
         self.unobserved.borrow_mut().push(panic);
     }
 }
@@ -201,6 +207,7 @@ impl HomeOwner {
             unobserved: RefCell::default(),
             observed: Cell::new(observers.0.is_some()),
             observers: RefCell::new(observers),
+            ended: Cell::new(false),
         };
         let home = Box::new(Home {
             count: Count::new(),
@@ -266,6 +273,8 @@ impl Drop for HomeOwner {
         // What is not `Send` must not be left to the thread that frees the home.
         self.local().observed.set(false);
         drop(self.local().observers.take());
+        self.local().ended.set(true);
+        self.local().unobserved.take().into_iter().for_each(|panic| forget_payload(panic.payload));
         self.home.home().count.settle();
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::header::{Payload, TaskRef};
 use super::here;
-use super::state::{Outcome, Request, Requested};
+use super::state::{Outcome, Request};
 use super::waker::{request, request_from_afar};
 use crate::observer::{TaskId, WaitReason};
 
@@ -173,19 +173,25 @@ impl<T> JoinHandle<T> {
     fn may_look(&self) -> bool {
         self.task.header().home().is_mine() || self.task.header().home().is_closed()
     }
+}
 
-    /// The handle is gone: its part of the home's reference with it.
-    fn detach(&self) {
-        let header = self.task.header();
-        drop(header.take_joiner());
-        if header.owner.detach() == Outcome::Discard {
-            // SAFETY: T2: `may_look` was asked.
-            if let Some(payload) = unsafe { self.task.discard() } {
-                report(self.task, payload);
-            }
-            // SAFETY: T4: complete and without a handle: the home's reference ends here.
-            unsafe { self.task.release() };
+/// The handle is gone: its part of the home's reference with it.
+///
+/// # Safety
+/// T2: on the home thread; or the home is closed and the task complete, and the handle was given up here.
+pub(super) unsafe fn detach(task: TaskRef) {
+    let header = task.header();
+    let joiner = header.take_joiner();
+    if let Some(payload) = super::contain(|| drop(joiner)) {
+        report(task, payload);
+    }
+    if header.owner.detach() == Outcome::Discard {
+        // SAFETY: the caller's promise.
+        if let Some(payload) = unsafe { task.discard() } {
+            report(task, payload);
         }
+        // SAFETY: T4: complete and without a handle: the home's reference ends here.
+        unsafe { task.release() };
     }
 }
 
@@ -213,12 +219,15 @@ impl<T> Future for JoinHandle<T> {
             return Poll::Ready(Err(JoinError::Elsewhere));
         }
         let header = self.task.header();
+        if !header.owner.is_complete() {
+            header.set_joiner(cx.waker());
+        }
+        // Asked again: cloning a waker is the user's code, and may have turned the runtime.
         if header.owner.is_complete() {
             // SAFETY: T2: `may_look`. `T` is the future's output, by `new`.
             let output = unsafe { self.task.take_output::<T>() };
             return Poll::Ready(output.expect("a JoinHandle was polled after it gave its result"));
         }
-        header.set_joiner(cx.waker());
         here::waits(WaitReason::Join(header.id()), self.at);
         Poll::Pending
     }
@@ -227,23 +236,10 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.may_look() {
-            return self.detach();
+            // SAFETY: T2: `may_look` was asked.
+            return unsafe { detach(self.task) };
         }
-        let header = self.task.header();
-        if header.shared.request(Request::Detach) == Requested::PushToInbox && !header.home().push(self.task.0) {
-            // The runtime ended between the two looks: now this handle is the sole holder.
-            self.detach_after_the_end();
-        }
-    }
-}
-
-impl<T> JoinHandle<T> {
-    fn detach_after_the_end(&self) {
-        let held = AbortHandle::new(self.task);
-        // SAFETY: T4: the reference that was counted for the inbox; `held` keeps the task allocated.
-        unsafe { self.task.release() };
-        self.detach();
-        drop(held);
+        request_from_afar(self.task, Request::Detach);
     }
 }
 

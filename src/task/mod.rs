@@ -15,7 +15,8 @@
 //!
 //! - **T1 (shared word)**: any thread, by the methods of `state::Shared` alone.
 //! - **T2 (owner rule)**: everything but the shared word, the inbox link and the read-only fields is touched on the home
-//!   thread only; or, when the home is closed and the task complete, by the one who has its JoinHandle.
+//!   thread only; or, when the home is closed and the task complete, by the one who has its JoinHandle,
+//!   or who found its detach in the shared word.
 //! - **T3 (inbox link)**: belongs to the inbox, which holds a reference, from the `request` that set IN_INBOX until
 //!   `take_in` clears it.
 //! - **T4 (allocation)**: the header is allocated while it is referenced. One reference is the *home's*, held by the
@@ -42,7 +43,7 @@ mod state;
 mod waker;
 mod yield_now;
 
-pub(crate) use header::{NO_KEY, TaskRef, contain, wake};
+pub(crate) use header::{NO_KEY, Payload, TaskRef, contain, wake};
 pub(crate) use home::{HomeOwner, HomeRef};
 pub use join::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
 pub(crate) use join::{Unobserved, forget_payload, message, report};

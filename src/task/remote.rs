@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::header::{TaskRef, new_remote};
 use super::home::HomeRef;
-use super::join::AbortHandle;
+use super::join::{AbortHandle, forget_payload};
 
 /// Sends a task to its home: `make` is called there, and the future that it returns is run there. If the runtime has
 /// ended, `make` is dropped here, and not called.
@@ -30,7 +30,9 @@ pub(crate) fn send<F: Future + 'static>(
 fn discard(task: TaskRef) {
     task.cancel();
     // SAFETY: T2: the home is closed, and nobody else knows the task.
-    drop(unsafe { task.discard() });
+    if let Some(payload) = unsafe { task.discard() } {
+        forget_payload(payload);
+    }
     // SAFETY: T4: the home's reference.
     unsafe { task.release() };
     // SAFETY: T4: the inbox's reference.

@@ -37,9 +37,21 @@ pub(super) fn request(task: TaskRef, request: Request) {
 pub(super) fn request_from_afar(task: TaskRef, request: Request) {
     let header = task.header();
     if header.shared.request(request) == Requested::PushToInbox && !header.home().push(task.0) {
-        // SAFETY: T4: the reference that was counted for the inbox. The caller has another one.
-        unsafe { task.release() };
+        give_up(task);
     }
+}
+
+/// The runtime ended before the task could be pushed. A JoinHandle that was dropped meanwhile saw the mark of the inbox
+/// and trusted this thread to carry its request: so it is carried out here.
+#[cold]
+fn give_up(task: TaskRef) {
+    if task.header().take_in().detach {
+        // SAFETY: T2: the home is closed, and all tasks that have handles are complete. The handle was on another thread
+        // than the task's, so its output is `Send`.
+        unsafe { super::join::detach(task) };
+    }
+    // SAFETY: T4: the reference that was counted for the inbox.
+    unsafe { task.release() };
 }
 
 fn task(data: *const ()) -> TaskRef {

@@ -118,7 +118,10 @@ impl Sleep {
     fn take_back(&mut self) {
         let Some(key) = self.set.take() else { return };
         match on(&self.home) {
-            Ok(event_loop) => event_loop.timers.cancel(key),
+            Ok(event_loop) => {
+                event_loop.timers.cancel(key);
+                event_loop.keep_descriptor_true();
+            }
             Err(Away::Ended) => {}
             Err(Away::Elsewhere) => send_home(&self.home, move |event_loop| event_loop.timers.cancel(key)),
         }
