@@ -2,7 +2,7 @@
 //!
 //! The loop, the executor, the reactor and the timers call an [`Observer`] from one line each; without one, that line
 //! is a branch. The events are complete: the run queue, the live tasks, the timers and the sources are what one gets by
-//! folding the events over an empty runtime (`tests/observer.rs` holds the fold against [`Runtime::inspect`] after
+//! folding the events over an empty runtime (`tests/it/observer` holds the fold against [`Runtime::inspect`] after
 //! every turn). Logs, traces, timelines and test oracles are observers; nothing in the core prints.
 //!
 //! [`Runtime::inspect`]: crate::Runtime::inspect

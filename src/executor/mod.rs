@@ -237,11 +237,9 @@ impl Executor {
     /// or sent meanwhile. Then closes the inbox.
     pub(crate) fn shutdown(&self) {
         let turning = self.home.turn();
-        loop {
-            self.take_in();
-            if self.live.borrow().is_empty() {
-                break;
-            }
+        // Once: a thread that spawns without a pause would keep us here for ever. What comes later is closed out below.
+        self.take_in();
+        while !self.live.borrow().is_empty() {
             self.end_all();
         }
         self.closed.set(true);

@@ -50,7 +50,7 @@ pub trait AsyncReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        ReadToEnd { reader: self, before: bytes.len(), bytes }
+        ReadToEnd { reader: self, before: bytes.len(), bytes, room: LEAST_ROOM }
     }
 
     /// Appends everything up to the end to `text`. How many bytes.
@@ -63,7 +63,7 @@ pub trait AsyncReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        ReadToString { reader: self, bytes: Vec::new(), text }
+        ReadToString { reader: self, bytes: Vec::new(), text, room: LEAST_ROOM }
     }
 }
 
@@ -129,6 +129,7 @@ pub struct ReadToEnd<'a, R: ?Sized> {
     reader: &'a mut R,
     bytes: &'a mut Vec<u8>,
     before: usize,
+    room: usize,
 }
 
 impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToEnd<'_, R> {
@@ -136,21 +137,22 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToEnd<'_, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
-        ready!(poll_append(this.reader, this.bytes, cx))?;
+        ready!(poll_append(this.reader, this.bytes, &mut this.room, cx))?;
         Poll::Ready(Ok(this.bytes.len() - this.before))
     }
 }
 
 /// Reads to the end; after each poll `bytes` holds what was read and nothing else.
-fn poll_append<R>(reader: &mut R, bytes: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<Result<()>>
+///
+/// There is room for twice what the last read gave. So what is cleared for the reader and what is copied when the vector
+/// grows is linear in what is read, whether it comes in large pieces or small.
+fn poll_append<R>(reader: &mut R, bytes: &mut Vec<u8>, room: &mut usize, cx: &mut Context<'_>) -> Poll<Result<()>>
 where
     R: AsyncRead + Unpin + ?Sized,
 {
     loop {
         let filled = bytes.len();
-        // Room grows with what there is already, so the copying is linear in all.
-        let room = bytes.capacity().saturating_sub(filled).clamp(LEAST_ROOM, MOST_ROOM);
-        bytes.resize(filled + room, 0);
+        bytes.resize(filled + *room, 0);
         let read = Pin::new(&mut *reader).poll_read(cx, &mut bytes[filled..]);
         let count = match &read {
             Poll::Ready(Ok(count)) => *count,
@@ -159,8 +161,7 @@ where
         bytes.truncate(filled + count);
         match ready!(read)? {
             0 => return Poll::Ready(Ok(())),
-            _ if bytes.len() == bytes.capacity() => bytes.reserve(bytes.len()),
-            _ => {}
+            count => *room = (2 * count).clamp(LEAST_ROOM, MOST_ROOM),
         }
     }
 }
@@ -177,6 +178,7 @@ pub struct ReadToString<'a, R: ?Sized> {
     reader: &'a mut R,
     bytes: Vec<u8>,
     text: &'a mut String,
+    room: usize,
 }
 
 impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToString<'_, R> {
@@ -184,7 +186,7 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToString<'_, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
-        ready!(poll_append(this.reader, &mut this.bytes, cx))?;
+        ready!(poll_append(this.reader, &mut this.bytes, &mut this.room, cx))?;
         let text = std::str::from_utf8(&this.bytes).map_err(|error| Error::new(ErrorKind::InvalidData, error))?;
         this.text.push_str(text);
         Poll::Ready(Ok(text.len()))

@@ -28,11 +28,24 @@ pub struct World {
 
 impl World {
     /// The operating system's kernel: epoll on Linux, kqueue on the BSDs and macOS.
+    ///
+    /// ```
+    /// # use coracle::{Runtime, sys::World};
+    /// Runtime::builder().world(World::kernel()).build().block_on(async {});
+    /// ```
     pub fn kernel() -> World {
         World { backend: Arc::new(os::Kernel), hook: None }
     }
 
     /// The same world with every call passing `hook`. An earlier hook is replaced.
+    ///
+    /// ```
+    /// # use coracle::{Runtime, sys::{Hook, World}};
+    /// struct Silent;
+    /// impl Hook for Silent {}
+    /// let world = World::kernel().hooked(std::sync::Arc::new(Silent));
+    /// Runtime::builder().world(world).build().block_on(async {});
+    /// ```
     pub fn hooked(self, hook: Arc<dyn Hook>) -> World {
         World { hook: Some(hook), ..self }
     }

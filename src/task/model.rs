@@ -2,8 +2,9 @@
 //!
 //! The first half takes `Owner` and `Shared` through every state that can be reached and compares each transition with
 //! a table. The second half runs sequences of operations on a real task in a real executor, each from inside a turn,
-//! from outside, or from another thread, and compares with a model (`expected.rs`) after each: the number of polls, whether it is
-//! queued, its references, who was woken, what was dropped and how often. In the end everything must be freed.
+//! from outside, or from another thread, and compares with a model (`expected.rs`) after each: the number of polls,
+//! whether it is queued, its references, who was woken, what was dropped and how often. In the end everything must be
+//! freed.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;

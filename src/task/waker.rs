@@ -46,8 +46,8 @@ pub(super) fn request_from_afar(task: TaskRef, request: Request) {
 #[cold]
 fn give_up(task: TaskRef) {
     if task.header().take_in().detach {
-        // SAFETY: T2: the home is closed, and all tasks that have handles are complete. The handle was on another thread
-        // than the task's, so its output is `Send`.
+        // SAFETY: T2: the home is closed, and all tasks that have handles are complete. The handle was on another
+        // thread than the task's, so its output is `Send`.
         unsafe { super::join::detach(task) };
     }
     // SAFETY: T4: the reference that was counted for the inbox.

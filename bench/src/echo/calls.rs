@@ -2,22 +2,22 @@
 //!
 //! A traced server is so slow that under a steady load it would find the next request there already, whenever it looks,
 //! and never wait. So the load goes in lock step: all connections send, all are answered, the server comes to rest, again.
+//! (In `churn` it comes to rest before the connections are closed, as well.)
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::Server;
 use super::run::Connected;
 use super::server::Running;
 use super::shape::Shape;
 use crate::calm::Cpus;
-use crate::sys::process;
+use crate::sys::{cpu, process};
 use crate::table::Table;
 
 /// So many requests at least, in so many steps at least.
-const REQUESTS: usize = 1000;
-const STEPS: usize = 20;
+const REQUESTS: usize = 500;
+const STEPS: usize = 10;
 
 /// How many kinds of call are named.
 const NAMED: usize = 5;
@@ -54,10 +54,14 @@ fn count(server: &Server, shape: &Shape, cpus: Cpus) -> io::Result<Counts> {
     let mut load = Connected::warm(&running, shape)?;
     running.cpu_time_at_rest()?;
 
-    let mut strace = Command::new("strace")
+    // It alternates with the server, so it shares its CPU; on the other one it would compete with the load.
+    cpu::pin(cpus.work)?;
+    let strace = Command::new("strace")
         .args(["-f", "-c", "-U", "calls,name", "-S", "calls", "-p", &running.id().to_string()])
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn();
+    cpu::pin(cpus.load)?;
+    let mut strace = strace?;
     let mut says = BufReader::new(strace.stderr.take().expect("stderr is piped"));
     let mut first = String::new();
     says.read_line(&mut first)?; // "strace: Process 1 attached"
@@ -79,9 +83,7 @@ fn count(server: &Server, shape: &Shape, cpus: Cpus) -> io::Result<Counts> {
 fn lock_step(load: &mut Connected, server: &Running, shape: &Shape) -> io::Result<u64> {
     let mut requests = 0;
     for _ in 0..STEPS.max(REQUESTS / shape.in_flight()) {
-        // A load for no time sends what may be in flight, and takes in the answers.
-        requests += load.run(Duration::ZERO)?;
-        server.cpu_time_at_rest()?;
+        requests += load.step(|| server.cpu_time_at_rest())?;
     }
     Ok(requests)
 }

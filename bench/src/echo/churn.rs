@@ -44,17 +44,29 @@ impl ChurnLoad {
         let end = Instant::now() + length;
         let mut served = 0;
         loop {
-            for _ in 0..self.at_once {
-                self.begin()?;
-            }
-            for mut visit in self.under_way.drain(..) {
-                visit.finish()?;
-                served += 1;
-            }
+            self.begin_batch()?;
+            served += self.finish_batch()?;
             if Instant::now() >= end {
                 return Ok(served);
             }
         }
+    }
+
+    /// Connects and sends, on each of a batch of connections.
+    pub fn begin_batch(&mut self) -> io::Result<()> {
+        for _ in 0..self.at_once {
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    /// Receives and closes, on each connection of the batch; returns how many there were.
+    pub fn finish_batch(&mut self) -> io::Result<u64> {
+        let served = self.under_way.len() as u64;
+        for mut visit in self.under_way.drain(..) {
+            visit.finish()?;
+        }
+        Ok(served)
     }
 
     fn begin(&mut self) -> io::Result<()> {

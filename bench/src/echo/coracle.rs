@@ -13,7 +13,7 @@ pub fn serve(listener: std::net::TcpListener) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            coracle::spawn(echo(stream));
+            drop(coracle::spawn(echo(stream)));
         }
     })
 }

@@ -6,20 +6,18 @@
 
 mod calls;
 mod churn;
+mod coracle;
 mod monoio;
 mod raw;
 mod report;
 mod run;
 mod server;
-pub mod shape;
+mod shape;
 mod smol;
 mod steady;
 #[cfg(test)]
 mod tests;
 mod tokio;
-
-#[cfg(feature = "coracle")]
-mod coracle;
 
 use std::io;
 use std::net::TcpListener;
@@ -42,7 +40,6 @@ const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// One line per rival; the first is what ratios refer to.
 const SERVERS: &[Server] = &[
     Server { name: "raw", serve: raw::serve },
-    #[cfg(feature = "coracle")]
     Server { name: "coracle", serve: coracle::serve },
     Server { name: "tokio", serve: tokio::serve },
     Server { name: "smol", serve: smol::serve },

@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use super::BUFFER;
@@ -12,10 +13,9 @@ use crate::sys::socket;
 
 struct Connection {
     stream: TcpStream,
-    /// `buffer[unsent_from..unsent_to]` was received and not yet sent back. While there is any, nothing is read.
     buffer: [u8; BUFFER],
-    unsent_from: usize,
-    unsent_to: usize,
+    /// The part of the buffer that was received and not sent back yet. While there is any, nothing is read.
+    unsent: Range<usize>,
 }
 
 pub fn serve(listener: TcpListener) -> io::Result<()> {
@@ -32,7 +32,7 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
             if token == listener_token {
                 accept(&listener, &epoll, &mut connections)?;
             } else if let Some(connection) = &mut connections[token]
-                && connection.echo(&epoll, token).is_err()
+                && connection.advance(&epoll, token).is_err()
             {
                 connections[token] = None;
             }
@@ -40,53 +40,62 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Takes in one connection. If there are more, the level-triggered listener says so in the next wait.
+/// Takes in all connections that wait.
 fn accept(listener: &TcpListener, epoll: &Epoll, connections: &mut Vec<Option<Box<Connection>>>) -> io::Result<()> {
-    let stream = match socket::accept(listener) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    stream.set_nodelay(true)?;
-    let token = stream.as_raw_fd() as usize;
-    epoll.add(&stream, epoll::IN, token)?;
-    if connections.len() <= token {
-        connections.resize_with(token + 1, || None);
+    loop {
+        let stream = match socket::accept(listener) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        stream.set_nodelay(true)?;
+        let token = stream.as_raw_fd() as usize;
+        let mut connection = Box::new(Connection { stream, buffer: [0; BUFFER], unsent: 0..0 });
+        // The first request often is there already: one event less to wait for.
+        if connection.echo().is_err() {
+            continue;
+        }
+        epoll.add(&connection.stream, connection.interest(), token)?;
+        if connections.len() <= token {
+            connections.resize_with(token + 1, || None);
+        }
+        connections[token] = Some(connection);
     }
-    connections[token] = Some(Box::new(Connection { stream, buffer: [0; BUFFER], unsent_from: 0, unsent_to: 0 }));
-    Ok(())
 }
 
 impl Connection {
-    /// One event's worth: what waits is sent; otherwise one read, sent back. An error says that the connection is over.
-    fn echo(&mut self, epoll: &Epoll, token: usize) -> io::Result<()> {
-        if self.unsent_from < self.unsent_to {
-            if self.send()? {
-                epoll.modify(&self.stream, epoll::IN, token)?;
-            }
-            return Ok(());
-        }
-        match self.stream.read(&mut self.buffer) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(received) => (self.unsent_from, self.unsent_to) = (0, received),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        if !self.send()? {
-            epoll.modify(&self.stream, epoll::OUT, token)?;
+    /// What it waits for: room to send while anything is unsent, else something to read.
+    fn interest(&self) -> u32 {
+        if self.unsent.is_empty() { epoll::IN } else { epoll::OUT }
+    }
+
+    /// Its event has come. An error says that the connection is over.
+    fn advance(&mut self, epoll: &Epoll, token: usize) -> io::Result<()> {
+        let before = self.interest();
+        self.echo()?;
+        if self.interest() != before {
+            epoll.modify(&self.stream, self.interest(), token)?;
         }
         Ok(())
     }
 
-    /// Sends what is unsent. False: the socket is full, some of it waits.
-    fn send(&mut self) -> io::Result<bool> {
-        while self.unsent_from < self.unsent_to {
-            match self.stream.write(&self.buffer[self.unsent_from..self.unsent_to]) {
-                Ok(sent) => self.unsent_from += sent,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+    /// Reads once, unless something is unsent still, and sends as much as the socket takes.
+    fn echo(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(received) => self.unsent = 0..received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.buffer[self.unsent.clone()]) {
+                Ok(sent) => self.unsent.start += sent,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }

@@ -134,4 +134,19 @@ impl Connected {
             Connected::Churn(load) => load.run(length),
         }
     }
+
+    /// Loads the server once with all that may be in flight, and calls `rest` when it should come to rest. Returns the
+    /// number of requests answered, each verified.
+    pub fn step<T>(&mut self, rest: impl Fn() -> io::Result<T>) -> io::Result<u64> {
+        let answered = match self {
+            Connected::Steady(load) => load.run(Duration::ZERO)?,
+            Connected::Churn(load) => {
+                load.begin_batch()?;
+                rest()?;
+                load.finish_batch()?
+            }
+        };
+        rest()?;
+        Ok(answered)
+    }
 }

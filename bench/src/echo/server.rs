@@ -12,6 +12,12 @@ use crate::sys::{cpu, socket};
 /// A server that says nothing for so long did not start.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// It rests if it used no CPU in so many milliseconds: one may be too short on a busy machine, or under strace.
+const REST: usize = 3;
+
+/// It is asked so often at most.
+const GLANCES: usize = 100;
+
 /// The child's whole life: listens, tells on which port, and serves until it is killed.
 pub fn serve(name: &str, cpu: usize) -> io::Result<()> {
     child::settle_in(cpu)?;
@@ -44,16 +50,17 @@ impl Running {
 
     /// The CPU time it has used when it has come to rest: it may still be closing what the load has closed.
     pub fn cpu_time_at_rest(&self) -> io::Result<Duration> {
-        const GLANCES: usize = 50;
-        let mut before = cpu::time_used_by(self.id())?;
+        let mut used = cpu::time_used_by(self.id())?;
+        let mut glances_at_rest = 0;
         for _ in 0..GLANCES {
             thread::sleep(Duration::from_millis(1));
             let now = cpu::time_used_by(self.id())?;
-            if now == before {
+            glances_at_rest = if now == used { glances_at_rest + 1 } else { 0 };
+            if glances_at_rest == REST {
                 break;
             }
-            before = now;
+            used = now;
         }
-        Ok(before)
+        Ok(used)
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use coracle::Runtime;
-use coracle::sync::channel::{self, Receiver, Sender};
+use coracle::sync::channel::{self, Receiver, Sender, UnboundedSender};
 use coracle::task::{JoinError, JoinHandle};
 
 use super::rival::{Channel, Rival};
@@ -55,6 +55,25 @@ impl Channel for Bounded {
 
     async fn send(sender: &mut Self::Sender, value: u64) {
         sender.send(value).await.expect("the receiver is there");
+    }
+
+    fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> {
+        receiver.recv()
+    }
+}
+
+pub struct Unbounded;
+
+impl Channel for Unbounded {
+    type Sender = UnboundedSender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn new(_capacity: usize) -> (Self::Sender, Self::Receiver) {
+        channel::unbounded()
+    }
+
+    async fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
     }
 
     fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> {

@@ -3,7 +3,6 @@
 //! Each rival has its own process, and its own few lines here that adapt it (`tokio.rs`, `smol.rs` ..); the work
 //! is in `work.rs`, once for all. The samples are interleaved. Nothing here sleeps, and no thread takes part.
 
-#[cfg(feature = "coracle")]
 mod coracle;
 mod floor;
 mod floor_channel;
@@ -37,7 +36,6 @@ pub use worker::work;
 /// One line per rival.
 const RIVALS: &[Contender] = &[
     Contender::of::<floor::Floor>("floor"),
-    #[cfg(feature = "coracle")]
     Contender::of::<coracle::Coracle>("coracle"),
     Contender::of::<tokio::Tokio>("tokio"),
     Contender::of::<smol::Smol>("smol"),
