@@ -5,7 +5,11 @@
 //! list with a future before it.
 //!
 //! A waiter that was chosen stays in the list, as *notified*, until it has seen so. If it leaves before, the wake was
-//! wasted on it and must be passed on: [`Left::PassOn`].
+//! wasted on it and must be passed on: [`Left::PassOn`]; unless all were chosen, so that there is nobody to pass it to.
+//! If it finds that somebody was quicker, and waits again, it is the first again.
+//!
+//! Nearly always there is one waiter or none. So one has its place in the list itself, and only those that come while it
+//! is taken are linked behind it, in a slab on the heap.
 
 use std::task::Waker;
 
@@ -14,14 +18,166 @@ use slab::Slab;
 /// See the head of this file.
 #[derive(Default)]
 pub(crate) struct WaitList {
+    /// The place of one who came when nobody was there. Before all others, as long as it waits.
+    first: First,
+    others: Option<Box<Others>>,
+}
+
+#[derive(Default)]
+enum First {
+    #[default]
+    Free,
+    Waiting(Waker),
+    Notified(Chosen),
+}
+
+/// How a waiter came to be notified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    Alone,
+    WithAll,
+}
+
+/// A waiter in a list: the right to leave it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WaitKey(usize);
+
+/// The key of the one who is first; no slab grows to this.
+const FIRST: WaitKey = WaitKey(usize::MAX);
+
+/// What a waiter that left owes.
+#[must_use]
+pub(crate) enum Left {
+    /// It was waiting; here is its waker, to be dropped outside of all borrows.
+    Waiting(Waker),
+    /// It alone had been notified: if it did not use that, the next must be.
+    PassOn,
+    /// It had been notified with all others.
+    Nothing,
+}
+
+impl From<Chosen> for Left {
+    fn from(chosen: Chosen) -> Left {
+        match chosen {
+            Chosen::Alone => Left::PassOn,
+            Chosen::WithAll => Left::Nothing,
+        }
+    }
+}
+
+impl WaitList {
+    /// Puts a waiter at the end.
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) -> WaitKey {
+        if matches!(self.first, First::Free) && self.others.is_none() {
+            self.first = First::Waiting(waker);
+            return FIRST;
+        }
+        self.others.get_or_insert_default().push(waker)
+    }
+
+    /// Whether the waiter waits, and `waker` would be woken for it.
+    pub(crate) fn waits_as(&self, key: &WaitKey, waker: &Waker) -> bool {
+        self.waker(key).is_some_and(|own| own.will_wake(waker))
+    }
+
+    #[inline]
+    pub(crate) fn is_notified(&self, key: &WaitKey) -> bool {
+        self.waker(key).is_none()
+    }
+
+    #[inline]
+    fn waker(&self, key: &WaitKey) -> Option<&Waker> {
+        match (&self.first, key) {
+            (First::Waiting(waker), &FIRST) => Some(waker),
+            (_, &FIRST) => None,
+            _ => self.others.as_ref().and_then(|others| others.waiters[key.0].waker.as_ref().ok()),
+        }
+    }
+
+    /// Lets a waiter wait on, with another waker; or again, if it was notified: then it is the first. The old waker is to
+    /// be dropped outside of all borrows.
+    pub(crate) fn renew(&mut self, key: &WaitKey, waker: Waker) -> Option<Waker> {
+        if *key != FIRST {
+            return self.others.as_mut().and_then(|others| others.renew(key.0, waker));
+        }
+        match std::mem::replace(&mut self.first, First::Waiting(waker)) {
+            First::Waiting(old) => Some(old),
+            First::Notified(_) | First::Free => None,
+        }
+    }
+
+    /// Chooses the first who waits. The caller wakes it outside of all borrows.
+    #[inline]
+    pub(crate) fn notify_one(&mut self) -> Option<Waker> {
+        self.notify(Chosen::Alone)
+    }
+
+    /// Chooses the first who waits, as one of all: the caller goes on until there is none.
+    pub(crate) fn notify_with_all(&mut self) -> Option<Waker> {
+        self.notify(Chosen::WithAll)
+    }
+
+    #[inline]
+    fn notify(&mut self, chosen: Chosen) -> Option<Waker> {
+        match std::mem::take(&mut self.first) {
+            First::Waiting(waker) => {
+                self.first = First::Notified(chosen);
+                Some(waker)
+            }
+            other => {
+                self.first = other;
+                self.others.as_mut()?.notify(chosen)
+            }
+        }
+    }
+
+    /// The waiter leaves.
+    #[inline]
+    pub(crate) fn remove(&mut self, key: WaitKey) -> Left {
+        if key == FIRST {
+            return match std::mem::take(&mut self.first) {
+                First::Waiting(waker) => Left::Waiting(waker),
+                First::Notified(chosen) => chosen.into(),
+                First::Free => Left::Nothing,
+            };
+        }
+        self.remove_other(key.0)
+    }
+
+    fn remove_other(&mut self, key: usize) -> Left {
+        let Some(others) = &mut self.others else { unreachable!("a waiter leaves a list that it is not in") };
+        let left = others.remove(key);
+        if others.waiters.is_empty() {
+            self.others = None;
+        }
+        left
+    }
+
+    /// Whether nobody waits, not counting the notified.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !matches!(self.first, First::Waiting(_)) && self.others.as_ref().is_none_or(|others| others.ends.is_none())
+    }
+
+    /// How many are in the list, the notified too.
+    pub(crate) fn len(&self) -> usize {
+        let others = self.others.as_ref().map_or(0, |others| others.waiters.len());
+        others + usize::from(!matches!(self.first, First::Free))
+    }
+}
+
+/// Those that came while somebody was there. Given up when the last has left.
+#[derive(Default)]
+struct Others {
     waiters: Slab<Waiter>,
     /// Keys of the first and last that are not notified.
     ends: Option<(usize, usize)>,
 }
 
 struct Waiter {
-    /// `None`: notified, and no longer linked.
-    waker: Option<Waker>,
+    /// If notified, it is no longer linked.
+    waker: Result<Waker, Chosen>,
     previous: usize,
     next: usize,
 }
@@ -29,81 +185,40 @@ struct Waiter {
 /// No waiter.
 const NONE: usize = usize::MAX;
 
-/// A waiter in a list: the right to leave it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WaitKey(usize);
-
-/// What a waiter that left owes.
-#[must_use]
-pub(crate) enum Left {
-    /// It was waiting; here is its waker, to be dropped outside of all borrows.
-    Waiting(Waker),
-    /// It had been notified: if it did not use that, the next must be.
-    PassOn,
-}
-
-impl WaitList {
-    /// Puts a waiter at the end.
-    pub(crate) fn push(&mut self, waker: Waker) -> WaitKey {
-        let key = self.waiters.insert(Waiter { waker: Some(waker), previous: NONE, next: NONE });
+impl Others {
+    fn push(&mut self, waker: Waker) -> WaitKey {
+        let key = self.waiters.insert(Waiter { waker: Ok(waker), previous: NONE, next: NONE });
         self.link_last(key);
         WaitKey(key)
     }
 
-    /// Whether the waiter waits, and `waker` would be woken for it.
-    pub(crate) fn waits_as(&self, key: &WaitKey, waker: &Waker) -> bool {
-        self.waiters[key.0].waker.as_ref().is_some_and(|own| own.will_wake(waker))
-    }
-
-    pub(crate) fn is_notified(&self, key: &WaitKey) -> bool {
-        self.waiters[key.0].waker.is_none()
-    }
-
-    /// Lets a waiter wait on with another waker. One that was notified and came to nothing waits again: as the first,
-    /// which it was, or the others would overtake it for ever. The old waker is to be dropped outside of all borrows.
-    pub(crate) fn renew(&mut self, key: &WaitKey, waker: Waker) -> Option<Waker> {
-        let old = self.waiters[key.0].waker.replace(waker);
+    fn renew(&mut self, key: usize, waker: Waker) -> Option<Waker> {
+        let old = std::mem::replace(&mut self.waiters[key].waker, Ok(waker)).ok();
         if old.is_none() {
-            self.link_first(key.0);
+            self.link_first(key);
         }
         old
     }
 
-    /// Chooses the first who waits. The caller wakes it outside of all borrows.
-    pub(crate) fn notify_one(&mut self) -> Option<Waker> {
+    fn notify(&mut self, chosen: Chosen) -> Option<Waker> {
         let (first, _) = self.ends?;
         self.unlink(first);
-        self.waiters[first].waker.take()
+        std::mem::replace(&mut self.waiters[first].waker, Err(chosen)).ok()
     }
 
-    /// The waiter leaves.
-    pub(crate) fn remove(&mut self, key: WaitKey) -> Left {
-        if self.waiters[key.0].waker.is_some() {
-            self.unlink(key.0);
+    fn remove(&mut self, key: usize) -> Left {
+        if self.waiters[key].waker.is_ok() {
+            self.unlink(key);
         }
-        let waiter = self.waiters.remove(key.0);
-        if self.waiters.is_empty() && self.waiters.capacity() > MOST_IDLE_ROOM {
-            self.waiters = Slab::new();
-        }
-        waiter.waker.map_or(Left::PassOn, Left::Waiting)
-    }
-
-    /// Whether nobody waits, not counting the notified.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_none()
-    }
-
-    /// How many are in the list, the notified too.
-    pub(crate) fn len(&self) -> usize {
-        self.waiters.len()
+        self.waiters.remove(key).waker.map_or_else(Left::from, Left::Waiting)
     }
 
     fn link_first(&mut self, key: usize) {
         let Some((first, last)) = self.ends else { return self.link_last(key) };
         self.waiters[first].previous = key;
+        self.ends = Some((key, last));
         let waiter = &mut self.waiters[key];
         (waiter.previous, waiter.next) = (NONE, first);
-        self.ends = Some((key, last));
     }
 
     fn link_last(&mut self, key: usize) {
@@ -137,5 +252,92 @@ impl WaitList {
     }
 }
 
-/// An empty list keeps room for this many waiters. Arbitrary: a few kilobytes.
-const MOST_IDLE_ROOM: usize = 64;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    /// A waker that can be told from the others.
+    struct Named;
+    impl Wake for Named {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push,
+        Notify,
+        /// The n-th waiter leaves.
+        Remove(usize),
+        /// The n-th waiter gets a new waker.
+        Renew(usize),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            Just(Op::Push),
+            Just(Op::Notify),
+            any::<usize>().prop_map(Op::Remove),
+            any::<usize>().prop_map(Op::Renew)
+        ]
+    }
+
+    /// The naive model: everybody in a vector, in order of waiting, and whether it was notified.
+    fn check(ops: Vec<Op>) {
+        let mut list = WaitList::default();
+        let mut model: Vec<(WaitKey, Waker, bool)> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Push => {
+                    let waker = Waker::from(Arc::new(Named));
+                    model.push((list.push(waker.clone()), waker, false));
+                }
+                Op::Notify => {
+                    let chosen = list.notify_one();
+                    let expected = model.iter_mut().find(|(_, _, notified)| !notified);
+                    assert_eq!(chosen.is_some(), expected.is_some());
+                    if let (Some(chosen), Some((key, waker, notified))) = (chosen, expected) {
+                        assert!(chosen.will_wake(waker), "somebody was woken before his turn");
+                        *notified = true;
+                        assert!(list.is_notified(key));
+                    }
+                }
+                Op::Remove(n) if !model.is_empty() => {
+                    let (key, waker, notified) = model.remove(n % model.len());
+                    match list.remove(key) {
+                        Left::Waiting(own) => assert!(!notified && own.will_wake(&waker)),
+                        Left::PassOn => assert!(notified),
+                        Left::Nothing => panic!("nobody was notified with all"),
+                    }
+                }
+                Op::Renew(n) if !model.is_empty() => {
+                    let n = n % model.len();
+                    let waker = Waker::from(Arc::new(Named));
+                    let old = list.renew(&model[n].0, waker.clone());
+                    assert_eq!(old.is_none(), model[n].2);
+                    model[n].1 = waker;
+                    if std::mem::take(&mut model[n].2) {
+                        let again = model.remove(n);
+                        // Only the one who was there before all others stays before it.
+                        let before = usize::from(model.first().is_some_and(|(key, ..)| *key == FIRST));
+                        model.insert(if again.0 == FIRST { 0 } else { before }, again);
+                    }
+                }
+                Op::Remove(_) | Op::Renew(_) => {}
+            }
+            assert_eq!(list.len(), model.len());
+            assert_eq!(list.is_empty(), model.iter().all(|(_, _, notified)| *notified));
+            assert!(model.iter().all(|(key, waker, notified)| list.waits_as(key, waker) != *notified));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn behaves_like_a_vector_of_waiters(ops in proptest::collection::vec(op(), 1..100)) {
+            check(ops);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use slab::Slab;
 
 use crate::observer::{Ending, Observers, TaskId, Wait};
 use crate::task::{Begin, Ended, HomeOwner, JoinHandle, NO_KEY, Outcome, TaskRef, Unobserved, Woken};
-use crate::task::{borrowed_waker, here, report};
+use crate::task::{borrowed_waker, report};
 
 /// See the head of this file.
 pub(crate) struct Executor {
@@ -29,7 +29,6 @@ pub(crate) struct Executor {
 struct Record {
     task: TaskRef,
     name: Option<Rc<str>>,
-    wait: Option<Wait>,
 }
 
 impl Executor {
@@ -65,7 +64,7 @@ impl Executor {
             let mut live = self.live.borrow_mut();
             let entry = live.vacant_entry();
             let task = TaskRef::new(self.home.home().clone(), id, entry.key() as u32, at, future);
-            entry.insert(Record { task, name, wait: None });
+            entry.insert(Record { task, name });
             task
         };
         let handle = JoinHandle::new(task, at);
@@ -133,7 +132,7 @@ impl Executor {
     fn adopt(&self, task: TaskRef) {
         let (id, at) = (self.new_id(), task.header().at());
         task.header().set_id(id);
-        let key = self.live.borrow_mut().insert(Record { task, name: None, wait: None });
+        let key = self.live.borrow_mut().insert(Record { task, name: None });
         task.header().key.set(key as u32);
         self.observers.tell(|observer| observer.task_spawned(id, at));
     }
@@ -166,12 +165,9 @@ impl Executor {
             }
             Begin::Poll => {
                 let waker = borrowed_waker(&task);
-                let polling = here::begin_poll(id);
-                let polled = task.poll(&mut Context::from_waker(&waker));
-                let wait = polling.end();
-                match polled {
+                match task.poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(ending) => self.complete(task, ending),
-                    Poll::Pending => self.wait(task, id, wait),
+                    Poll::Pending => self.wait(task, id),
                 }
             }
         }
@@ -179,11 +175,8 @@ impl Executor {
 
     /// The poll returned `Pending`.
     #[inline]
-    fn wait(&self, task: TaskRef, id: TaskId, wait: Option<Wait>) {
-        if wait.is_some() {
-            self.live.borrow_mut()[task.header().key.get() as usize].wait = wait;
-        }
-        self.observers.tell(|observer| observer.poll_ended(id, wait));
+    fn wait(&self, task: TaskRef, id: TaskId) {
+        self.observers.tell(|observer| observer.poll_ended(id, task.header().wait.get()));
         if task.header().owner.end_poll() == Ended::Enqueue {
             self.home.local().enqueue(task.0);
         }
@@ -296,7 +289,7 @@ impl Executor {
                 id: record.task.header().id(),
                 name: record.name.clone(),
                 spawned_at: record.task.header().at(),
-                wait: record.wait,
+                wait: record.task.header().wait.get(),
                 ready: record.task.header().owner.is_queued(),
             });
         }
@@ -335,7 +328,7 @@ pub struct TaskView {
     pub name: Option<Rc<str>>,
     /// The line that spawned it.
     pub spawned_at: &'static Location<'static>,
-    /// What it said last that it waits for, and where.
+    /// What it said in its last poll that it waits for, and where; `None` if it said nothing.
     pub wait: Option<Wait>,
     /// Whether it stands in the run queue.
     pub ready: bool,

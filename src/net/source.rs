@@ -175,26 +175,21 @@ impl Source {
     #[inline]
     fn finish(&self, event_loop: &Loop, direction: Direction, place: &mut Place<'_>, drained: bool) {
         let Some(token) = self.token() else { return };
-        if let Place::Queued(place) = place
-            && let Some(place) = place.take()
-        {
-            event_loop.reactor.leave(token, direction, place, true);
-        }
-        if drained {
-            event_loop.reactor.drained(token, direction);
-        } else {
-            event_loop.reactor.pass_on(token, direction);
-        }
+        let place = match place {
+            Place::Polled => None,
+            Place::Queued(place) => place.take(),
+        };
+        event_loop.reactor.finish(token, direction, place, drained);
     }
 
     /// An operation is given up: if it had been woken, the next is woken instead.
     fn leave(&self, direction: Direction, place: &mut Option<WaitKey>) {
         let (Some(place), Some(token)) = (place.take(), self.token()) else { return };
         match on(&self.home) {
-            Ok(event_loop) => event_loop.reactor.leave(token, direction, place, false),
+            Ok(event_loop) => event_loop.reactor.leave(token, direction, place),
             Err(Away::Ended) => {}
             Err(Away::Elsewhere) => {
-                send_home(&self.home, move |event_loop| event_loop.reactor.leave(token, direction, place, false));
+                send_home(&self.home, move |event_loop| event_loop.reactor.leave(token, direction, place));
             }
         }
     }

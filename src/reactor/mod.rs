@@ -148,22 +148,23 @@ impl Reactor {
         self.observers.tell(|observer| observer.source_drained(token, bits.bits()));
     }
 
-    /// An operation took less than it could have: if that proves that nothing is left, it need not be tried again. If it
-    /// does not, the next who waits is to try: the end of a stream makes no further event for it.
+    /// An operation is over, and leaves its `place` in the queue, if it had one. `drained`: it took less than it could
+    /// have; if that proves that nothing is left, it need not be tried again. If not, the next who waits is to try.
     #[inline]
-    pub(crate) fn drained(&self, token: Token, direction: Direction) {
-        let (bits, next) = self.with(token, |slot| (slot.drained(direction), slot.pass_on(direction)));
-        self.observers.tell(|observer| observer.source_drained(token, bits.bits()));
-        if let Some(waker) = next {
-            task::wake(waker);
+    pub(crate) fn finish(&self, token: Token, direction: Direction, place: Option<WaitKey>, drained: bool) {
+        let (left, next, bits) = self.with(token, |slot| {
+            let left = place.map(|place| slot.queue(direction).remove(place));
+            let before = slot.ready;
+            if drained {
+                slot.drained(direction);
+            }
+            (left, slot.pass_on(direction), (slot.ready != before).then_some(slot.ready))
+        });
+        drop(left);
+        if let Some(bits) = bits {
+            self.observers.tell(|observer| observer.source_drained(token, bits.bits()));
         }
-    }
-
-    /// An operation succeeded, and the direction may have more to give: the next who waits is to try.
-    #[inline]
-    pub(crate) fn pass_on(&self, token: Token, direction: Direction) {
-        let waker = self.with(token, |slot| slot.pass_on(direction));
-        if let Some(waker) = waker {
+        if let Some(waker) = next {
             task::wake(waker);
         }
     }
@@ -191,12 +192,12 @@ impl Reactor {
         }
     }
 
-    /// Leaves the queue. `used`: the wake, if there was one, led to an operation; else it is passed on.
-    pub(crate) fn leave(&self, token: Token, direction: Direction, place: WaitKey, used: bool) {
+    /// Leaves the queue without having tried: a wake that it was given goes to the next.
+    pub(crate) fn leave(&self, token: Token, direction: Direction, place: WaitKey) {
         match self.with(token, |slot| slot.queue(direction).remove(place)) {
             Left::Waiting(waker) => drop(waker),
-            Left::PassOn if !used => self.pass_on(token, direction),
-            Left::PassOn => {}
+            Left::PassOn => self.finish(token, direction, None, false),
+            Left::Nothing => {}
         }
     }
 
@@ -223,25 +224,31 @@ impl Reactor {
     pub(crate) fn dispatch(&self) -> usize {
         let mut events = self.events.take();
         let count = events.len();
-        for event in events.drain(..) {
-            self.deliver(event);
+        for event in &events {
+            self.deliver(event.token, event.readiness);
         }
+        events.clear();
         self.events.replace(events);
         count
     }
 
-    fn deliver(&self, event: Event) {
-        let woken = {
+    fn deliver(&self, token: Token, readiness: Readiness) {
+        let delivered = {
             let mut slots = self.slots.borrow_mut();
-            let slot = slots.get_mut(key(event.token)).filter(|slot| slot.is(event.token));
-            slot.map(|slot| slot.deliver(event.readiness))
+            let slot = slots.get_mut(key(token)).filter(|slot| slot.is(token));
+            slot.map(|slot| (slot.deliver(readiness), slot.next_to_wake()))
         };
-        let Some((bits, wakers)) = woken else {
+        let Some((bits, mut waker)) = delivered else {
             self.stale.set(self.stale.get() + 1);
-            return self.observers.tell(|observer| observer.source_stale(event.token));
+            return self.observers.tell(|observer| observer.source_stale(token));
         };
-        self.observers.tell(|observer| observer.source_ready(event.token, bits.bits()));
-        wakers.into_iter().flatten().for_each(task::wake);
+        self.observers.tell(|observer| observer.source_ready(token, bits.bits()));
+        while let Some(woken) = waker {
+            task::wake(woken);
+            // Whoever was woken may have taken the source away.
+            let mut slots = self.slots.borrow_mut();
+            waker = slots.get_mut(key(token)).filter(|slot| slot.is(token)).and_then(Slot::next_to_wake);
+        }
     }
 
     /// The runtime ends: nobody is woken any more, and the wakers go.

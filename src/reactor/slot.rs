@@ -37,6 +37,24 @@ struct Waiters {
     polled: Option<Waker>,
     /// Futures: each event wakes the first, who passes it on when it has used it.
     queue: WaitList,
+    owed: Owed,
+}
+
+/// Which wakes an event owes that have not been given yet.
+#[derive(Default)]
+struct Owed {
+    polled: bool,
+    queued: bool,
+}
+
+impl Waiters {
+    #[inline]
+    fn next_to_wake(&mut self) -> Option<Waker> {
+        if std::mem::take(&mut self.owed.polled) {
+            return self.polled.take();
+        }
+        if std::mem::take(&mut self.owed.queued) { self.queue.notify_one() } else { None }
+    }
 }
 
 impl Slot {
@@ -59,7 +77,7 @@ impl Slot {
 
     /// Facts 2 and 3 of `sys/epoll.rs`: after a short operation the next edge is sure to come, unless one of the bits
     /// that stay says that none will.
-    pub(super) fn drained(&mut self, direction: Direction) -> Readiness {
+    pub(super) fn drained(&mut self, direction: Direction) {
         let last = Readiness::FAILED.with(match direction {
             Direction::Read => Readiness::READ_ENDED.with(Readiness::URGENT),
             Direction::Write => Readiness::NONE,
@@ -67,7 +85,6 @@ impl Slot {
         if !self.ready.intersects(last) {
             self.ready = self.ready.without(direction.bit());
         }
-        self.ready
     }
 
     pub(super) fn is_polled_by(&self, direction: Direction, waker: &Waker) -> bool {
@@ -90,18 +107,23 @@ impl Slot {
         self.queue(direction).notify_one()
     }
 
-    /// Takes in what the poller said. The wakers are to be woken outside of all borrows.
-    pub(super) fn deliver(&mut self, readiness: Readiness) -> (Readiness, [Option<Waker>; 4]) {
+    /// Takes in what the poller said. Who is to be woken for it then comes from [`next_to_wake`](Slot::next_to_wake).
+    #[inline]
+    pub(super) fn deliver(&mut self, readiness: Readiness) -> Readiness {
         self.ready = self.ready.with(readiness);
-        let mut wakers = [const { None }; 4];
-        for (direction, wakers) in [Direction::Read, Direction::Write].into_iter().zip(wakers.chunks_mut(2)) {
+        for direction in [Direction::Read, Direction::Write] {
             if readiness.contains(direction.bit()) {
                 let waiters = &mut self.waiters[direction as usize];
-                wakers[0] = waiters.polled.take();
-                wakers[1] = waiters.queue.notify_one();
+                waiters.owed = Owed { polled: waiters.polled.is_some(), queued: !waiters.queue.is_empty() };
             }
         }
-        (self.ready, wakers)
+        self.ready
+    }
+
+    /// One of those who are to be woken for what came last; to be woken outside of all borrows, until there is none.
+    #[inline]
+    pub(super) fn next_to_wake(&mut self) -> Option<Waker> {
+        self.waiters.iter_mut().find_map(Waiters::next_to_wake)
     }
 
     pub(super) fn waiting(&self, direction: Direction) -> usize {

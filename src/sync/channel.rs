@@ -153,6 +153,16 @@ impl<T> Channel<T> {
         if self.capacity == 0 { self.value.len() } else { self.capacity }
     }
 
+    /// Whether a sender need not wait.
+    fn takes_a_value(&self) -> bool {
+        self.receivers.get() == 0 || self.values.borrow().len() < self.limit()
+    }
+
+    /// Whether a receiver need not wait.
+    fn answers(&self) -> bool {
+        self.senders.get() == 0 || !self.values.borrow().is_empty()
+    }
+
     fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.receivers.get() == 0 {
             return Err(TrySendError::Closed(value));
@@ -338,7 +348,7 @@ impl<T> Future for Send<'_, T> {
             }
             Err(TrySendError::Full(value)) => {
                 this.value = Some(value);
-                this.channel.room.stand(&mut this.place, cx);
+                this.channel.room.stand(&mut this.place, cx, || this.channel.takes_a_value());
                 here::waits(WaitReason::Sync("room in a channel"), this.at);
                 Poll::Pending
             }
@@ -529,7 +539,7 @@ impl<T> Future for Recv<'_, T> {
         }
         let result = this.channel.try_recv();
         if matches!(result, Err(TryRecvError::Empty)) {
-            this.channel.value.stand(&mut this.place, cx);
+            this.channel.value.stand(&mut this.place, cx, || this.channel.answers());
             if this.channel.capacity == 0 {
                 // Standing here is what makes room.
                 this.channel.room.wake_one();

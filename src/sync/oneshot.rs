@@ -159,6 +159,10 @@ impl<T> Future for Receiver<T> {
             Err(TryRecvError::Empty) => {}
         }
         let waker = cx.waker().clone();
+        if !self.slot.sender.get() {
+            // The waker's clone is code of somebody else's, and has sent.
+            return Poll::Ready(self.try_recv().map_err(|_| Dropped));
+        }
         let old = self.slot.waker.replace(Some(waker));
         drop(old);
         here::waits(WaitReason::Sync("the value of a oneshot"), self.at);

@@ -81,14 +81,15 @@ impl WaitQueue {
         chosen.map(wake).is_some()
     }
 
-    /// Wakes all that wait now, in order; not those that come meanwhile. How many.
+    /// Wakes all that wait now, in order; not those that come meanwhile, also not in place of one that is dropped. How
+    /// many.
     ///
     /// ```
     /// assert_eq!(coracle::sync::WaitQueue::new().wake_all(), 0);
     /// ```
     pub fn wake_all(&self) -> usize {
         // All are chosen before any is woken: one that waits again at once is not among them.
-        let chosen: Vec<_> = std::iter::from_fn(|| self.list.borrow_mut().notify_one()).collect();
+        let chosen: Vec<_> = std::iter::from_fn(|| self.list.borrow_mut().notify_with_all()).collect();
         let count = chosen.len();
         chosen.into_iter().for_each(wake);
         count
@@ -112,8 +113,10 @@ impl WaitQueue {
         self.list.borrow().len()
     }
 
-    /// For operations that check a condition at each poll: stands in the queue until [`leave`](WaitQueue::leave).
-    pub(crate) fn stand(&self, place: &mut Option<WaitKey>, cx: &Context<'_>) {
+    /// For operations that check a condition at each poll: stands in the queue until [`leave`](WaitQueue::leave). Then,
+    /// if `changed`, it wakes itself: a waker was cloned, which is code of somebody else's that may have changed what
+    /// was checked before.
+    pub(crate) fn stand(&self, place: &mut Option<WaitKey>, cx: &Context<'_>, changed: impl FnOnce() -> bool) {
         if let Some(place) = place {
             if self.list.borrow().waits_as(place, cx.waker()) {
                 return;
@@ -125,6 +128,9 @@ impl WaitQueue {
             let waker = cx.waker().clone();
             *place = Some(self.list.borrow_mut().push(waker));
         }
+        if changed() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// The operation is over. `used`: what it was woken for was taken; else a wake that it had goes to the next.
@@ -134,7 +140,7 @@ impl WaitQueue {
         match left {
             Left::Waiting(waker) => drop(waker),
             Left::PassOn if !used => drop(self.wake_one()),
-            Left::PassOn => {}
+            Left::PassOn | Left::Nothing => {}
         }
     }
 
@@ -167,7 +173,8 @@ impl Future for Waiting<'_> {
             this.queue.leave(&mut this.place, true);
             return Poll::Ready(());
         }
-        this.queue.stand(&mut this.place, cx);
+        // What this waits for, nobody can know before it stands there.
+        this.queue.stand(&mut this.place, cx, || false);
         here::waits(WaitReason::Sync("a wake"), this.at);
         Poll::Pending
     }

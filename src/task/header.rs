@@ -10,11 +10,12 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
 use super::atomic::AtomicPtr;
+use super::here;
 use super::home::HomeRef;
 use super::inbox::Node;
 use super::join::JoinError;
 use super::state::{Arrival, Owner, Released, Shared};
-use crate::observer::{Ending, TaskId};
+use crate::observer::{Ending, TaskId, Wait};
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -35,6 +36,8 @@ pub(crate) struct Header {
     pub(super) queue_next: Cell<*const Header>,
     /// Who awaits the JoinHandle.
     joiner: Cell<Option<Waker>>,
+    /// What it said in its last poll that it waits for.
+    pub(crate) wait: Cell<Option<Wait>>,
 }
 
 pub(crate) const NO_KEY: u32 = u32::MAX;
@@ -81,6 +84,7 @@ impl Header {
             id: Cell::new(id),
             queue_next: Cell::new(ptr::null()),
             joiner: Cell::new(None),
+            wait: Cell::new(None),
         }
     }
 
@@ -158,6 +162,7 @@ impl TaskRef {
     #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         debug_assert!(self.header().owner.is_running());
+        let _polling = here::begin_poll(self.header());
         // SAFETY: T2: the executor is on the home thread. T5: a running task's stage is a future.
         unsafe { (self.header().vtable.poll)(self.0, cx) }
     }

@@ -10,6 +10,7 @@ use std::panic::Location;
 use std::ptr;
 use std::task::Context;
 
+use super::header::Header;
 use super::home::Home;
 use crate::observer::{TaskId, Wait, WaitReason};
 
@@ -22,19 +23,14 @@ const UNLIMITED: u32 = u32::MAX;
 
 struct Here {
     turning: Cell<*const Home>,
-    task: Cell<Option<TaskId>>,
+    /// The header of the task that is being polled; null between polls.
+    task: Cell<*const Header>,
     budget: Cell<u32>,
-    wait: Cell<Option<Wait>>,
 }
 
 thread_local! {
     static HERE: Here = const {
-        Here {
-            turning: Cell::new(ptr::null()),
-            task: Cell::new(None),
-            budget: Cell::new(UNLIMITED),
-            wait: Cell::new(None),
-        }
+        Here { turning: Cell::new(ptr::null()), task: Cell::new(ptr::null()), budget: Cell::new(UNLIMITED) }
     };
 }
 
@@ -44,60 +40,75 @@ pub(crate) fn is_turning(home: *const Home) -> bool {
     HERE.with(|here| ptr::eq(here.turning.get(), home))
 }
 
-/// Marks this thread as turning `home` until the guard is dropped; turns of different runtimes nest.
+/// Marks this thread as turning `home` until the guard is dropped. Turns of different runtimes nest: what the outer one
+/// was doing is put aside meanwhile.
 pub(crate) fn enter(home: *const Home) -> Turning {
-    HERE.with(|here| Turning { outer: here.turning.replace(home) })
+    HERE.with(|here| Turning {
+        home: here.turning.replace(home),
+        task: here.task.replace(ptr::null()),
+        budget: here.budget.replace(UNLIMITED),
+    })
 }
 
-/// See [`enter`].
+/// See [`enter`]. It holds what the outer turn was doing.
 pub(crate) struct Turning {
-    outer: *const Home,
+    home: *const Home,
+    task: *const Header,
+    budget: u32,
 }
 
 impl Drop for Turning {
     fn drop(&mut self) {
-        HERE.with(|here| here.turning.set(self.outer));
-    }
-}
-
-/// Notes that a task's poll begins: it gets a full budget.
-#[inline]
-pub(crate) fn begin_poll(task: TaskId) -> Polling {
-    HERE.with(|here| Polling {
-        task: here.task.replace(Some(task)),
-        budget: here.budget.replace(OPERATIONS_A_POLL),
-        wait: here.wait.replace(None),
-    })
-}
-
-/// What the poll outside of this one (of another runtime, on the same stack) had; restored by [`Polling::end`].
-pub(crate) struct Polling {
-    task: Option<TaskId>,
-    budget: u32,
-    wait: Option<Wait>,
-}
-
-impl Polling {
-    /// Ends the poll, and tells what the task said last that it waits for.
-    #[inline]
-    pub(crate) fn end(self) -> Option<Wait> {
         HERE.with(|here| {
+            here.turning.set(self.home);
             here.task.set(self.task);
             here.budget.set(self.budget);
-            here.wait.replace(self.wait)
-        })
+        });
     }
+}
+
+/// Notes that a task's poll begins, until the guard is dropped: it gets a full budget.
+#[inline]
+pub(super) fn begin_poll(task: &Header) -> Polling<'_> {
+    task.wait.set(None);
+    HERE.with(|here| {
+        here.task.set(task);
+        here.budget.set(OPERATIONS_A_POLL);
+    });
+    Polling { _task: task }
+}
+
+/// See [`begin_poll`]. It borrows the task, which [`with_task`] relies on.
+pub(super) struct Polling<'a> {
+    _task: &'a Header,
+}
+
+impl Drop for Polling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        HERE.with(|here| {
+            here.task.set(ptr::null());
+            here.budget.set(UNLIMITED);
+        });
+    }
+}
+
+/// Looks at the header of the task that is being polled on this thread, if there is one.
+#[inline]
+fn with_task<T>(look: impl FnOnce(&Header) -> T) -> Option<T> {
+    // SAFETY: T4: the pointer is not null only while a `Polling` borrows the header.
+    HERE.with(|here| unsafe { here.task.get().as_ref() }.map(look))
 }
 
 /// The task that is being polled on this thread.
 pub(crate) fn task() -> Option<TaskId> {
-    HERE.with(|here| here.task.get())
+    with_task(Header::id)
 }
 
 /// Says what the current task waits for, and where in the user's source. Costs a store; the last one of a poll counts.
 #[inline]
 pub(crate) fn waits(reason: WaitReason, at: &'static Location<'static>) {
-    HERE.with(|here| here.wait.set(Some(Wait { reason, at })));
+    with_task(|task| task.wait.set(Some(Wait { reason, at })));
 }
 
 /// Whether this poll has budget left. `false`: the task has been woken and must return `Pending` now, so that others

@@ -28,8 +28,7 @@ use crate::timers::TimerKey;
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let event_loop = current_loop();
-    Sleep::new(event_loop.now().checked_add(duration))
+    Sleep::after(duration)
 }
 
 /// Waits until `deadline`; one that has passed is over at once.
@@ -66,6 +65,9 @@ pub struct Sleep {
     deadline: Option<Instant>,
     home: HomeRef,
     set: Option<TimerKey>,
+    /// The deadline was ahead when the clock was last read, so it need not be read again: if it has passed since, the
+    /// timer is due at once.
+    ahead: bool,
     at: &'static Location<'static>,
 }
 
@@ -73,7 +75,16 @@ impl Sleep {
     #[track_caller]
     pub(super) fn new(deadline: Option<Instant>) -> Sleep {
         let home = current_loop().executor.home().home().clone();
-        Sleep { deadline, home, set: None, at: Location::caller() }
+        Sleep { deadline, home, set: None, ahead: false, at: Location::caller() }
+    }
+
+    /// Counted from now.
+    #[track_caller]
+    pub(super) fn after(duration: Duration) -> Sleep {
+        let event_loop = current_loop();
+        let home = event_loop.executor.home().home().clone();
+        let deadline = event_loop.now().checked_add(duration);
+        Sleep { deadline, home, set: None, ahead: !duration.is_zero(), at: Location::caller() }
     }
 
     /// When it is over; `None`: never.
@@ -112,6 +123,7 @@ impl Sleep {
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.take_back();
         self.deadline = deadline;
+        self.ahead = false;
     }
 
     /// Takes the timer back, on whatever thread: elsewhere the request travels home.
@@ -135,13 +147,14 @@ impl Future for Sleep {
         let event_loop =
             on(&self.home).unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)));
         let this = &mut *self;
-        let Some(deadline) = this.deadline else {
-            here::waits(WaitReason::Timer, this.at);
-            return Poll::Pending;
-        };
+        here::waits(WaitReason::Timer, this.at);
+        let Some(deadline) = this.deadline else { return Poll::Pending };
         match &this.set {
             None => {
-                if event_loop.now() >= deadline {
+                // Without budget left it is set all the same, to be due at once: a loop of sleeps that are over lets
+                // others go on, and yet a sleep beside a task's endless work is not kept from ending it.
+                if !this.ahead && event_loop.now() >= deadline && here::may_go_on(cx) {
+                    here::spend();
                     return Poll::Ready(());
                 }
                 this.set = event_loop.timers.set(deadline, cx.waker().clone()).ok();
@@ -151,7 +164,6 @@ impl Future for Sleep {
             Some(key) if event_loop.timers.wakes(key, cx.waker()) => {}
             Some(key) => event_loop.timers.renew(key, cx.waker().clone()),
         }
-        here::waits(WaitReason::Timer, this.at);
         Poll::Pending
     }
 }

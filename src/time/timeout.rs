@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::now;
 use super::sleep::Sleep;
 use crate::projection::future_beside;
 
@@ -44,7 +43,7 @@ impl From<Elapsed> for std::io::Error {
 /// ```
 #[track_caller]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout { future, rest: Sleep::new(now().checked_add(duration)) }
+    Timeout { future, rest: Sleep::after(duration) }
 }
 
 /// Like [`timeout`], until a point in time.

@@ -2,6 +2,7 @@
 
 mod aborts;
 mod chains;
+mod leaf;
 mod leaves;
 mod memory;
 mod odd_wakers;
@@ -14,6 +15,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Waker;
 
 use coracle::task::JoinError;
 use coracle::{Budget, Runtime};
@@ -26,6 +28,12 @@ fn turn(runtime: &Runtime) -> coracle::Turn {
 /// Turns until nothing is ready.
 fn settle(runtime: &Runtime) {
     while turn(runtime).more {}
+}
+
+/// Wakes by value, as a clone that is used up.
+fn wake_by_value(waker: &Waker) {
+    let own = waker.clone();
+    own.wake();
 }
 
 /// Counts drops.

@@ -278,7 +278,7 @@ fn all_that_stands_for_an_address_is_understood() {
     let both: [SocketAddr; 2] = [(v4, 1).into(), (v6, 2).into()];
     assert_eq!(addresses(&both[..]), ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(addresses(both.to_vec()), ["127.0.0.1:1", "[::1]:2"]);
-    assert_eq!(addresses(&&both[0]), ["127.0.0.1:1"]);
+    assert_eq!(addresses(both[0]), ["127.0.0.1:1"]);
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Observer for Fold {
     fn poll_ended(&self, task: TaskId, wait: Option<Wait>) {
         let known = match self.tasks.borrow_mut().get_mut(&task) {
             Some((_, old)) => {
-                *old = wait.or(*old);
+                *old = wait;
                 true
             }
             None => false,

@@ -50,8 +50,6 @@ fn spawns_of_one_thread_begin_in_order_at_home() {
 #[test]
 fn a_remote_handle_is_awaited_on_another_runtime() {
     let (give, spawner) = mpsc::channel();
-    let (stop, stopped) = coracle::sync::oneshot::channel::<()>();
-    let stop = RefCell::new(Some(stop));
     let other = std::thread::spawn(move || {
         let spawner: coracle::Spawner = spawner.recv().unwrap();
         let task = || async {
@@ -66,13 +64,10 @@ fn a_remote_handle_is_awaited_on_another_runtime() {
     });
     let runtime = Runtime::new();
     give.send(runtime.spawner()).unwrap();
-    let waiter = runtime.spawn(stopped);
     while !other.is_finished() {
         runtime.turn(Budget { wait: Some(std::time::Duration::from_millis(1)), ..Budget::no_wait() }).unwrap();
     }
     assert_eq!(other.join().unwrap(), 42);
-    drop(stop.take());
-    assert!(runtime.block_on(waiter).unwrap().is_err());
 }
 
 /// After the end: the closure comes back unused, with what it holds.
@@ -93,8 +88,8 @@ fn a_spawn_after_the_end_gives_the_closure_back() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-/// The runtime ends while another thread spawns without a pause: each closure is called at home, or given back, or
-/// dropped with its handle told so.
+/// The runtime ends while another thread spawns without a pause: that does not keep it from ending, and each closure is
+/// called at home, or given back, or dropped with its handle told so.
 #[test]
 fn spawns_while_the_runtime_ends_are_run_refused_or_cancelled() {
     for _ in 0..50 {
@@ -116,17 +111,18 @@ fn spawns_while_the_runtime_ends_are_run_refused_or_cancelled() {
                         Err(_) => refused += 1,
                     }
                 }
-                let results: Vec<_> = handles.iter_mut().map(poll_once).collect();
-                let cancelled = results.iter().filter(|r| matches!(r, Poll::Ready(Err(JoinError::Cancelled)))).count();
-                (results.len(), cancelled, results.iter().filter(|r| matches!(r, Poll::Ready(Ok(())))).count())
+                handles
             }
         });
         while called.load(SeqCst) < 10 {
             runtime.turn(Budget::no_wait()).unwrap();
         }
         drop(runtime);
-        let (taken, cancelled, finished) = thread.join().unwrap();
-        assert_eq!((finished, cancelled + finished), (called.load(SeqCst), taken), "each has an answer");
+        let results: Vec<_> = thread.join().unwrap().iter_mut().map(poll_once).collect();
+        let cancelled =
+            results.iter().filter(|result| matches!(result, Poll::Ready(Err(JoinError::Cancelled)))).count();
+        let finished = results.iter().filter(|result| matches!(result, Poll::Ready(Ok(())))).count();
+        assert_eq!((finished, cancelled + finished), (called.load(SeqCst), results.len()), "each has an answer");
         assert_eq!(Arc::strong_count(&closures), 1, "no closure is left");
     }
 }
@@ -172,7 +168,7 @@ fn a_remote_handle_dropped_lets_the_task_go_on() {
 fn a_thousand_remote_tasks_leave_the_heap_as_it_was() {
     alone("runtime::spawner::a_thousand_remote_tasks_leave_the_heap_as_it_was", || {
         let runtime = Runtime::new();
-        let mut round = || {
+        let round = || {
             let spawner = runtime.spawner();
             let thread = std::thread::spawn(move || {
                 (0..1000).map(|n| spawner.spawn(move || async move { n }).unwrap()).collect::<Vec<_>>()

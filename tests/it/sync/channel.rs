@@ -91,11 +91,11 @@ fn a_full_channel_makes_senders_wait_in_order() {
     for (send, (_, waker)) in sends.iter_mut().zip(&wakers) {
         assert!(poll_with(send, waker).is_pending());
     }
-    for taken in 0..3 {
+    for (taken, send) in sends.iter_mut().enumerate() {
         assert_eq!(receiver.try_recv(), Ok(taken));
         let wakes: Vec<_> = wakers.iter().map(|(counting, _)| counting.wakes()).collect();
         assert_eq!(wakes, (0..3).map(|n| usize::from(n <= taken)).collect::<Vec<_>>());
-        assert_eq!(poll_once(&mut sends[taken]), Poll::Ready(Ok(())));
+        assert_eq!(poll_once(send), Poll::Ready(Ok(())));
     }
     assert_eq!(receiver.try_recv(), Ok(3));
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));

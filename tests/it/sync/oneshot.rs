@@ -116,7 +116,7 @@ fn a_value_whose_drop_uses_the_channel_does_no_harm() {
     impl Drop for Uses {
         fn drop(&mut self) {
             if let Ok(mut other) = self.0.try_borrow_mut() {
-                drop(other.as_mut().map(|receiver| receiver.try_recv().is_ok()));
+                let _ = other.as_mut().map(|receiver| receiver.try_recv().is_ok());
             }
         }
     }

@@ -87,7 +87,7 @@ fn wake_all_does_not_satisfy_two_waits_in_sequence() {
             })
         })
         .collect();
-    let turns = || (0..5).for_each(|_| drop(runtime.turn(coracle::Budget::no_wait()).unwrap()));
+    let turns = || (0..5).for_each(|_| _ = runtime.turn(coracle::Budget::no_wait()).unwrap());
     turns();
     assert_eq!(queue.wake_all(), 3);
     turns();
@@ -96,6 +96,24 @@ fn wake_all_does_not_satisfy_two_waits_in_sequence() {
     turns();
     assert_eq!(steps.get(), 6);
     drop(tasks);
+}
+
+/// One of those that were woken is dropped before it goes on: its wake was for those who waited then, and is not passed on
+/// to one who came later (tokio#5396). A wake by `wake_one` still is.
+#[test]
+fn a_waiter_woken_with_all_that_is_dropped_wakes_nobody_who_came_later() {
+    let queue = WaitQueue::new();
+    let ((mut one, ..), (dropped, ..)) = (stand(&queue), stand(&queue));
+    assert_eq!(queue.wake_all(), 2);
+    assert!(poll_once(&mut one).is_ready());
+    let (mut later, counting, waker) = stand(&queue);
+    drop(dropped);
+    assert!(poll_with(&mut later, &waker).is_pending(), "one call satisfied two waits in sequence");
+    assert_eq!(counting.wakes(), 0);
+    let (_behind, counting, _) = stand(&queue);
+    assert!(queue.wake_one());
+    drop(later);
+    assert_eq!(counting.wakes(), 1);
 }
 
 /// A waker that puts a new waiter into the queue while `wake_all` runs: the newcomer is not among "all that wait now".

@@ -1,5 +1,5 @@
-//! Aborts, from anywhere and at any time (tokio#3929, tokio#3964, RUSTSEC-2021-0072), and what a task may do with its own
-//! handle.
+//! Aborts, from anywhere and at any time (tokio#3929, tokio#3964, RUSTSEC-2021-0072), and what a task may do with its
+//! own handle.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};

@@ -1,5 +1,5 @@
-//! Long chains: nothing in the library recurses as deep as a program's data is (futures-rs#202, swift-nio#970). A million
-//! links, on a stack of 256 KiB.
+//! Long chains: nothing in the library recurses as deep as a program's data is (futures-rs#202, swift-nio#970). A
+//! million links, on a stack of 256 KiB.
 
 use std::future::pending;
 
@@ -38,7 +38,11 @@ fn a_million_tasks_that_await_each_other_are_dropped_half_way() {
     on_a_small_stack(|| {
         let runtime = Runtime::new();
         let (sender, receiver) = oneshot::channel::<()>();
-        let first = runtime.spawn(async { drop(receiver.await) });
+        let first = runtime.spawn(async {
+            {
+                let _ = receiver.await;
+            }
+        });
         let last = chain_of_handles(&runtime, first, LINKS);
         // All wait; then those in the first half end, and the rest goes with the runtime.
         while runtime.turn(Budget::no_wait()).unwrap().more {}

@@ -44,8 +44,8 @@ fn a_forgotten_waker_keeps_no_future_alive() {
     });
 }
 
-/// A task that holds a spawner of its own runtime, a sender to itself, and the receiver: dropping the runtime breaks the
-/// circle (tokio#3477).
+/// A task that holds a spawner of its own runtime, a sender to itself, and the receiver: dropping the runtime breaks
+/// the circle (tokio#3477).
 #[test]
 fn a_task_that_holds_what_leads_back_to_it_is_freed_with_the_runtime() {
     alone("task::memory::a_task_that_holds_what_leads_back_to_it_is_freed_with_the_runtime", || {

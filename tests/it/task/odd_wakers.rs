@@ -86,8 +86,8 @@ fn a_wake_that_drops_the_rest_of_its_channel_is_harmless() {
     assert_eq!(poll_once(&mut receiver.recv()), std::task::Poll::Ready(None));
 }
 
-/// The waker of whoever awaits a task panics when it is dropped with the handle: the output is dropped all the same, and
-/// the task is freed.
+/// The waker of whoever awaits a task panics when it is dropped with the handle: the output is dropped all the same,
+/// and the task is freed.
 #[test]
 fn a_joiners_waker_that_panics_when_dropped_leaks_no_output() {
     let (outputs, futures) = (Drops::default(), Drops::default());
@@ -127,4 +127,31 @@ fn a_wake_that_drops_its_own_receiver_is_harmless() {
     assert_eq!(sender.send(Box::new(1)), Ok(()));
     assert_eq!(spy.wakes(), 1);
     assert!(receiver.take().is_none());
+}
+
+/// The wake that the reactor gives drops the future that waits, with the socket that it waits for: it is taken out of the
+/// poller in the middle of the events, and the turn goes on.
+#[test]
+fn a_wake_of_the_reactor_that_drops_the_waiting_socket_is_harmless() {
+    let runtime = Runtime::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = runtime.enter(|| coracle::net::TcpStream::from_std(listener.accept().unwrap().0)).unwrap();
+    let mut reading = Box::pin(async move { stream.read(&mut [0; 8]).await.map(drop) });
+    let (spy, slot) = (Spy::new(), Rc::new(Cell::new(None)));
+    assert!(poll_with(&mut reading, &spy.waker()).is_pending());
+    assert_eq!(runtime.inspect().sources.len(), 1);
+    slot.set(Some(reading));
+    let theirs_slot = slot.clone();
+    spy.acts(move |op| {
+        if op == Op::Wake {
+            drop(theirs_slot.take());
+        }
+    });
+    std::io::Write::write_all(&mut &theirs, b"x").unwrap();
+    while spy.wakes() == 0 {
+        runtime.turn(coracle::Budget::until_ready()).unwrap();
+    }
+    assert!(slot.take().is_none() && runtime.inspect().sources.is_empty());
+    assert_eq!(runtime.block_on(async { 1 }), 1);
 }

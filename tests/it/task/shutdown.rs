@@ -10,7 +10,7 @@ use coracle::sync::{WaitQueue, channel, oneshot};
 use coracle::time::{Duration, sleep};
 use coracle::{Runtime, Spawner};
 
-use super::{Drops, panics, settle};
+use super::{Drops, panics, settle, wake_by_value};
 use crate::support::poll_once;
 
 /// Runs code when it is dropped.
@@ -133,7 +133,7 @@ fn tasks_spawned_by_drops_at_the_end_are_dropped_too() {
                         pending::<()>().await;
                     }));
                 } else {
-                    drop(spawner.spawn(|| pending::<()>()));
+                    drop(spawner.spawn(pending::<()>));
                 }
             }
         })
@@ -159,7 +159,7 @@ fn what_outlives_the_runtime_says_so() {
     let spawner = runtime.spawner();
     let mut finished = runtime.spawn(async { 1 });
     let mut unfinished = runtime.spawn(pending::<u8>());
-    let (mut remote, mut late) = (spawner.spawn(|| pending::<u8>()).unwrap(), None);
+    let (mut remote, mut late) = (spawner.spawn(pending::<u8>).unwrap(), None);
     settle(&runtime);
     let slot = Rc::new(RefCell::new(None));
     let guard = OnDrop({
@@ -179,13 +179,16 @@ fn what_outlives_the_runtime_says_so() {
     assert!(spawner.spawn(|| async {}).is_err());
 }
 
+/// What a thread does at its end.
+type LastWords = OnDrop<Box<dyn FnMut()>>;
+
 thread_local! {
-    static EARLY: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { RefCell::new(None) };
+    static EARLY: RefCell<Option<LastWords>> = const { RefCell::new(None) };
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
 }
 
-/// A runtime in a thread-local, and a waker of it that another thread-local wakes in its destructor, before and after the
-/// runtime's own (tokio#593, tokio#4973): the thread ends, and joins.
+/// A runtime in a thread-local, and a waker of it that another thread-local wakes in its destructor, before and after
+/// the runtime's own (tokio#593, tokio#4973): the thread ends, and joins.
 #[test]
 fn a_runtime_in_a_thread_local_ends_with_its_thread() {
     for (touch_early_first, touch_current_first) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -218,7 +221,7 @@ fn a_runtime_in_a_thread_local_ends_with_its_thread() {
             let wakes = move || {
                 let waker = kept.borrow_mut().take().unwrap();
                 waker.wake_by_ref();
-                waker.clone().wake();
+                wake_by_value(&waker);
                 task.as_ref().unwrap().abort();
                 drop(task.take());
             };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use coracle::{Budget, Runtime};
 
-use super::{settle, turn};
+use super::{settle, turn, wake_by_value};
 
 /// A future that counts its polls, gives its waker away, and never ends.
 fn counting(polls: &Rc<Cell<usize>>, wakers: &Rc<RefCell<Vec<Waker>>>) -> impl Future<Output = ()> + use<> {
@@ -34,7 +34,7 @@ fn self_wakes_in_one_poll_queue_the_task_once() {
                 polls.set(polls.get() + 1);
                 if polls.get() == 1 {
                     (0..times)
-                        .for_each(|n| if n % 2 == 0 { cx.waker().wake_by_ref() } else { cx.waker().clone().wake() });
+                        .for_each(|n| if n % 2 == 0 { cx.waker().wake_by_ref() } else { wake_by_value(cx.waker()) });
                     return Poll::Pending;
                 }
                 Poll::Ready(())
@@ -145,10 +145,10 @@ fn a_wake_that_comes_too_late_does_nothing() {
     let waker: Waker = kept.borrow_mut().take().unwrap();
     let late = |waker: &Waker| {
         waker.wake_by_ref();
-        waker.clone().wake();
+        wake_by_value(waker);
         std::thread::scope(|scope| {
             scope.spawn(|| waker.wake_by_ref());
-            scope.spawn(|| waker.clone().wake());
+            scope.spawn(|| wake_by_value(waker));
         });
     };
     late(&waker);
@@ -176,7 +176,7 @@ fn a_runtime_dropped_under_a_storm_of_wakes_is_gone_for_good() {
             move || {
                 while !stop.load(SeqCst) {
                     waker.wake_by_ref();
-                    waker.clone().wake();
+                    wake_by_value(&waker);
                     started.store(true, SeqCst);
                 }
                 (0..100).for_each(|_| waker.wake_by_ref());
@@ -185,7 +185,9 @@ fn a_runtime_dropped_under_a_storm_of_wakes_is_gone_for_good() {
         while !started.load(SeqCst) {
             turn(&runtime);
         }
-        (0..round % 7).for_each(|_| drop(turn(&runtime)));
+        (0..round % 7).for_each(|_| {
+            let _ = turn(&runtime);
+        });
         if round % 2 == 0 {
             drop(task);
             drop(runtime);

@@ -250,6 +250,8 @@ fn a_sleep_counts_from_its_creation() {
     let mut early = std::pin::pin!(runtime.enter(|| sleep(Duration::from_millis(2))));
     std::thread::sleep(Duration::from_millis(3));
     let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(runtime.enter(|| early.as_mut().poll(context)).is_pending(), "the clock is not read again");
+    assert_eq!(runtime.turn(Budget::no_wait()).unwrap().expired, 1, "but it is due at once");
     assert!(runtime.enter(|| early.as_mut().poll(context)).is_ready());
     let mut late = runtime.enter(|| sleep(Duration::from_millis(30)));
     assert!(runtime.enter(|| poll_once(&mut late)).is_pending());

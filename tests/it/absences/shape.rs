@@ -1,0 +1,144 @@
+//! Sizes, names and documents: what keeps the code readable in an afternoon.
+
+use std::collections::HashSet;
+
+use super::text::{File, all, library, none};
+
+/// Lines of code, without comments and empty ones, from which a file is too long.
+const LONGEST_FILE: usize = 400;
+
+#[test]
+fn a_file_is_one_idea() {
+    let mut found = Vec::new();
+    for file in all() {
+        let lines = file.code_with_tests().filter(|(_, code)| !code.trim().is_empty()).count();
+        if lines > LONGEST_FILE {
+            found.push(format!("src/{}: {lines} lines of code", file.path));
+        }
+    }
+    none(found, "split it by ideas: each part with a head that says what it is and what it does not do");
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    let files = all();
+    let without = files.iter().filter(|file| !file.raw.first().is_some_and(|line| line.starts_with("//! ")));
+    none(
+        without.map(|file| format!("src/{}", file.path)).collect(),
+        "write a head of `//!` lines: what, for whom, what not",
+    );
+}
+
+/// The lines of a function, from its signature to its closing brace.
+fn length_of(file: &File, function: &str) -> usize {
+    let start = file.numbered().find(|(_, code)| code.contains(function)).map(|(number, _)| number);
+    let start = start.unwrap_or_else(|| panic!("no `{function}` in src/{}", file.path));
+    let indent = file.raw[start - 1].len() - file.raw[start - 1].trim_start().len();
+    let end = format!("{}}}", " ".repeat(indent));
+    1 + file.raw[start - 1..].iter().position(|line| *line == end).unwrap()
+}
+
+#[test]
+fn the_turn_is_one_function_of_at_most_sixty_lines() {
+    let file = library().into_iter().find(|file| file.path == "runtime/turn.rs").unwrap();
+    let lines = length_of(&file, "fn turn(&self");
+    assert!(lines > 10, "the wrong function was measured: {lines} lines");
+    assert!(lines <= 60, "`turn` has {lines} lines: move what a step does into a method with the step's name");
+}
+
+/// The word behind `struct`, `enum` and the like.
+fn defined_type(code: &str) -> Option<&str> {
+    let code = code.trim_start();
+    let code = code.strip_prefix("pub(crate) ").or_else(|| code.strip_prefix("pub(super) ")).unwrap_or(code);
+    let code = code.strip_prefix("pub ").unwrap_or(code);
+    let name = ["struct ", "enum ", "trait ", "union ", "type "].iter().find_map(|word| code.strip_prefix(word))?;
+    name.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|name| !name.is_empty())
+}
+
+#[test]
+fn names_say_the_role() {
+    const BANNED: [&str; 7] = ["Inner", "Core", "Shared", "Driver", "Manager", "Harness", "Context"];
+    let is_banned = |name: &str| BANNED.iter().any(|word| name.starts_with(word) || name.ends_with(word));
+    let mut found = Vec::new();
+    for file in all() {
+        for (number, code) in file.code_with_tests() {
+            // The word of a task that threads share is called so in the design.
+            let is_the_shared_word = file.path == "task/state.rs" && defined_type(code) == Some("Shared");
+            if defined_type(code).is_some_and(is_banned) && !is_the_shared_word {
+                found.push(file.place(number));
+            }
+        }
+        let stem = file.path.trim_end_matches(".rs").trim_end_matches("/mod").rsplit('/').next().unwrap().to_owned();
+        if ["util", "utils", "common", "helpers", "misc", "inner", "core"].contains(&stem.as_str()) {
+            found.push(format!("src/{}", file.path));
+        }
+    }
+    none(found, "name it by what it does for whom; these words say only where it lies");
+}
+
+/// The doc comment right above a line, and attributes in between.
+fn doc_above(file: &File, number: usize) -> Vec<&str> {
+    let above = file.raw[..number - 1].iter().rev().map(|line| line.trim());
+    let mut lines: Vec<_> = above.take_while(|line| line.starts_with("///") || line.starts_with("#[")).collect();
+    lines.retain(|line| line.starts_with("///"));
+    lines.reverse();
+    lines
+}
+
+/// The type whose `impl` a line stands in.
+fn implemented_type(file: &File, number: usize) -> Option<String> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let own = indent(&file.raw[number - 1]);
+    let block = file.raw[..number - 1].iter().rev().find(|line| indent(line) < own && !line.trim().is_empty())?;
+    let block = block.trim_start().strip_prefix("impl")?;
+    let name =
+        if let Some(generic) = block.strip_prefix('<') { generic.split_once("> ")?.1 } else { block.trim_start() };
+    name.split(|c: char| !c.is_alphanumeric() && c != '_').next().map(str::to_owned)
+}
+
+/// Whether the example is that of the item that the first line points to.
+fn points_elsewhere(doc: &[&str]) -> bool {
+    doc.first().is_some_and(|line| line.contains("ee [`") || line.contains("made by [`"))
+}
+
+/// Futures: the example that shows one is that of the method that makes it.
+fn futures(files: &[File]) -> HashSet<String> {
+    let mut types = HashSet::new();
+    for file in files {
+        for (number, code) in file.numbered() {
+            let Some(name) = defined_type(code) else { continue };
+            if doc_above(file, number).first().is_some_and(|line| line.starts_with("/// See [`")) {
+                types.insert(name.to_owned());
+            }
+        }
+    }
+    types
+}
+
+#[test]
+fn whatever_is_public_has_an_example() {
+    let files: Vec<File> = library();
+    let futures = futures(&files);
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for file in &files {
+        for (number, code) in file.numbered() {
+            let item = code.trim_start();
+            let is_function = ["pub fn ", "pub const fn ", "pub unsafe fn "].iter().any(|word| item.starts_with(word));
+            let is_type = item.starts_with("pub ") && defined_type(item).is_some();
+            let doc = doc_above(file, number);
+            let shown_elsewhere = match implemented_type(file, number) {
+                _ if is_type => points_elsewhere(&doc),
+                owner => owner.is_some_and(|owner| futures.contains(&owner)),
+            };
+            if shown_elsewhere || !(is_function || is_type) {
+                continue;
+            }
+            seen += 1;
+            if !doc.iter().any(|line| line.contains("```")) {
+                found.push(file.place(number));
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} public items were seen");
+    none(found, "add an example to its doc comment: the shortest program that shows the promise");
+}
