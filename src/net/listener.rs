@@ -110,7 +110,7 @@ impl TcpListener {
     /// });
     /// ```
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.source.event_loop()?;
+        self.source.check_home()?;
         self.source.world().accept(self.source.as_fd()).map(|accepted| self.stream(accepted))
     }
 
@@ -191,7 +191,7 @@ impl Future for Accept<'_> {
             match ready!(this.operation.poll(cx, accept_one)) {
                 Err(error) if is_out_of_descriptors(&error) => {
                     // Whatever wakes this task next, it tries again: a closed descriptor, or the end of the pause.
-                    source.event_loop()?.reactor.wake_when_closed(cx.waker());
+                    source.with_loop(|event_loop| event_loop.reactor.wake_when_closed(cx.waker()))?;
                     ready!(Pin::new(this.pause.insert(sleep(EXHAUSTED))).poll(cx));
                 }
                 Err(error) => return Poll::Ready(Err(error)),
@@ -323,7 +323,7 @@ impl TryFrom<OwnedFd> for TcpListener {
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
         let source = Source::new(fd)?;
-        source.event_loop()?.reactor.poller()?; // as in `bind`
+        source.with_loop(|event_loop| event_loop.reactor.poller().map(drop))??; // as in `bind`
         source.world().set_nonblocking(source.as_fd())?;
         Ok(TcpListener { source })
     }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use crate::observer::WaitReason;
 use crate::reactor::Direction;
-use crate::runtime::{Away, Loop, current_or_error, on, send_home};
+use crate::runtime::{Loop, at_home, current_or_error, on};
 use crate::sys::{Token, World};
 use crate::task::{HomeRef, here};
 use crate::wait_list::WaitKey;
@@ -106,8 +106,14 @@ impl Source {
         self.home.world()
     }
 
-    pub(super) fn event_loop(&self) -> io::Result<Rc<Loop>> {
-        Ok(on(&self.home)?)
+    /// Uses the runtime that this belongs to; an error if it is not this thread's, or has ended.
+    pub(super) fn with_loop<T>(&self, use_it: impl FnOnce(&Loop) -> T) -> io::Result<T> {
+        Ok(on(&self.home, use_it)?)
+    }
+
+    /// Whether it may be used here and now.
+    pub(super) fn check_home(&self) -> io::Result<()> {
+        self.with_loop(|_| ())
     }
 
     pub(super) fn is_registered(&self) -> bool {
@@ -127,19 +133,35 @@ impl Source {
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
+        place: Place<'_>,
+        at: &'static Location<'static>,
+        attempt: impl FnMut(&World, BorrowedFd<'_>) -> io::Result<Done<T>>,
+    ) -> Poll<io::Result<T>> {
+        match on(&self.home, |event_loop| self.poll_on(event_loop, cx, interest, place, at, attempt)) {
+            Ok(polled) => polled,
+            Err(away) => Poll::Ready(Err(away.into())),
+        }
+    }
+
+    #[inline]
+    fn poll_on<T>(
+        &self,
+        event_loop: &Loop,
+        cx: &mut Context<'_>,
+        interest: Interest,
         mut place: Place<'_>,
         at: &'static Location<'static>,
         mut attempt: impl FnMut(&World, BorrowedFd<'_>) -> io::Result<Done<T>>,
     ) -> Poll<io::Result<T>> {
-        let event_loop = on(&self.home)?;
         let direction = interest.direction();
         if !here::may_go_on(cx) {
             here::waits(interest.reason(self.as_raw_fd()), at);
             return Poll::Pending;
         }
         loop {
+            let mut others_wait = false;
             match self.token() {
-                Some(token) if !event_loop.reactor.is_ready(token, direction) => {
+                Some(token) if !event_loop.reactor.is_ready(token, direction, &mut others_wait) => {
                     match place {
                         Place::Polled => event_loop.reactor.wait_polled(token, direction, cx.waker()),
                         Place::Queued(place) => event_loop.reactor.wait_queued(token, direction, place, cx.waker()),
@@ -163,7 +185,10 @@ impl Source {
                     result => {
                         here::spend();
                         let drained = result.as_ref().is_ok_and(|done| done.drained);
-                        self.finish(&event_loop, direction, &mut place, drained);
+                        // Nobody else ran meanwhile. Often nothing has changed that anyone must know of.
+                        if drained || others_wait || !matches!(place, Place::Polled | Place::Queued(None)) {
+                            self.finish(event_loop, direction, &mut place, drained);
+                        }
                         return Poll::Ready(result.map(|done| done.value));
                     }
                 },
@@ -183,15 +208,10 @@ impl Source {
     }
 
     /// An operation is given up: if it had been woken, the next is woken instead.
-    fn leave(&self, direction: Direction, place: &mut Option<WaitKey>) {
-        let (Some(place), Some(token)) = (place.take(), self.token()) else { return };
-        match on(&self.home) {
-            Ok(event_loop) => event_loop.reactor.leave(token, direction, place),
-            Err(Away::Ended) => {}
-            Err(Away::Elsewhere) => {
-                send_home(&self.home, move |event_loop| event_loop.reactor.leave(token, direction, place));
-            }
-        }
+    #[cold]
+    fn leave(&self, direction: Direction, place: WaitKey) {
+        let Some(token) = self.token() else { return };
+        at_home(&self.home, move |event_loop| event_loop.reactor.leave(token, direction, place));
     }
 
     /// Takes the descriptor out of the poller and hands it over.
@@ -204,17 +224,10 @@ impl Source {
     fn disconnect(&mut self) -> Option<OwnedFd> {
         let fd = self.fd.take()?;
         let Some(token) = self.token() else { return Some(fd) };
-        match on(&self.home) {
-            Ok(event_loop) => {
-                event_loop.reactor.deregister(fd.as_fd());
-                event_loop.reactor.remove(token);
-            }
-            Err(Away::Ended) => {}
-            Err(Away::Elsewhere) => {
-                self.home.deregister(fd.as_fd());
-                send_home(&self.home, move |event_loop| event_loop.reactor.remove(token));
-            }
+        if on(&self.home, |event_loop| event_loop.reactor.deregister(fd.as_fd())).is_err() {
+            self.home.deregister(fd.as_fd());
         }
+        at_home(&self.home, move |event_loop| event_loop.reactor.remove(token));
         Some(fd)
     }
 }
@@ -235,11 +248,7 @@ impl Drop for Source {
     fn drop(&mut self) {
         let Some(fd) = self.disconnect() else { return };
         self.world().close(fd);
-        match on(&self.home) {
-            Ok(event_loop) => event_loop.reactor.closed(),
-            Err(Away::Ended) => {}
-            Err(Away::Elsewhere) => send_home(&self.home, |event_loop| event_loop.reactor.closed()),
-        }
+        at_home(&self.home, |event_loop| event_loop.reactor.closed());
     }
 }
 
@@ -269,8 +278,11 @@ impl<'a> Operation<'a> {
 }
 
 impl Drop for Operation<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.source.leave(self.interest.direction(), &mut self.place);
+        if let Some(place) = self.place.take() {
+            self.source.leave(self.interest.direction(), place);
+        }
     }
 }
 

@@ -272,7 +272,7 @@ impl TcpStream {
     /// # });
     /// ```
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.event_loop()?;
+        self.source.check_home()?;
         self.source.world().receive(self.source.as_fd(), buffer, false)
     }
 
@@ -422,7 +422,7 @@ impl TcpStream {
     /// # });
     /// ```
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.source.event_loop()?;
+        self.source.check_home()?;
         self.source.world().send(self.source.as_fd(), bytes)
     }
 
@@ -442,7 +442,7 @@ impl TcpStream {
     /// # });
     /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.source.event_loop()?;
+        self.source.check_home()?;
         match self.source.world().shutdown(self.source.as_fd(), how) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             result => result,

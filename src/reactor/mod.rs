@@ -99,8 +99,8 @@ impl Reactor {
         generation
     }
 
-    /// Takes a descriptor out of the poller; any thread may do so, and before the descriptor is closed. That it is not
-    /// in there (somebody closed it behind our back) is no matter.
+    /// Takes a descriptor out of the poller, before it is closed. That it is not in there (somebody closed it behind our
+    /// back) is no matter.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
         if let Some(poller) = self.poller.get() {
             let _ = poller.remove(fd);
@@ -136,10 +136,13 @@ impl Reactor {
 
     // ---- for operations ------------------------------------------------------------------------------------------
 
-    /// Whether an operation in this direction is worth trying.
+    /// Whether an operation in this direction is worth trying; and whether anybody stands in its queue.
     #[inline]
-    pub(crate) fn is_ready(&self, token: Token, direction: Direction) -> bool {
-        self.with(token, |slot| slot.is_ready(direction))
+    pub(crate) fn is_ready(&self, token: Token, direction: Direction, others_wait: &mut bool) -> bool {
+        self.with(token, |slot| {
+            *others_wait = !slot.queue(direction).is_empty();
+            slot.is_ready(direction)
+        })
     }
 
     /// An operation said `WouldBlock`.
@@ -254,7 +257,8 @@ impl Reactor {
     /// The runtime ends: nobody is woken any more, and the wakers go.
     pub(crate) fn shutdown(&self) {
         let (slots, wakers) = (self.slots.take(), self.want_room.take());
-        drop((slots, wakers));
+        task::let_go(slots);
+        task::let_go(wakers);
     }
 
     /// How many events wait for `dispatch`.
@@ -303,6 +307,6 @@ mod tests {
         reactor.events.borrow_mut().push(Event { token: old, readiness: Readiness::READ });
         reactor.dispatch();
         assert_eq!(reactor.stale_events(), 1);
-        assert!(!reactor.is_ready(new, Direction::Read), "the new source was told of the old one's event");
+        assert!(!reactor.is_ready(new, Direction::Read, &mut false), "the new source was told of the old one's event");
     }
 }

@@ -4,24 +4,22 @@
 //! theirs here, by their home: on any other thread it is not to be found, which is the whole rule by which they can be
 //! `Send` without being usable elsewhere.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::io;
 use std::panic::Location;
+use std::ptr;
 use std::rc::{Rc, Weak};
 
 use super::turn::Loop;
 use crate::task::{HomeRef, send};
 
-#[derive(Default)]
-struct Loops {
-    /// Those that this thread is inside of, the innermost last.
-    entered: Vec<Rc<Loop>>,
+thread_local! {
+    /// The innermost loop that this thread is inside of; null outside. An `Entered` on this thread's stack holds it.
+    static CURRENT: Cell<*const Loop> = const { Cell::new(ptr::null()) };
     /// All that were made on this thread and live.
-    all: Vec<Weak<Loop>>,
+    static ALL: RefCell<Vec<Weak<Loop>>> = const { RefCell::new(Vec::new()) };
 }
-
-thread_local!(static LOOPS: RefCell<Loops> = RefCell::default());
 
 /// Why a runtime could not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,36 +40,44 @@ impl From<Away> for io::Error {
 }
 
 pub(super) fn register(event_loop: &Rc<Loop>) {
-    // While the thread ends there is no list any more: such a runtime works, but its sockets do not.
-    let _ = LOOPS.try_with(|loops| loops.borrow_mut().all.push(Rc::downgrade(event_loop)));
+    // While the thread ends there is no list any more: such a runtime works, but its sockets only inside of it.
+    let _ = ALL.try_with(|all| all.borrow_mut().push(Rc::downgrade(event_loop)));
 }
 
 pub(super) fn forget(event_loop: &Rc<Loop>) {
-    let _ = LOOPS.try_with(|loops| {
-        let gone = Rc::downgrade(event_loop);
-        loops.borrow_mut().all.retain(|other| !other.ptr_eq(&gone));
-    });
+    let gone = Rc::downgrade(event_loop);
+    let _ = ALL.try_with(|all| all.borrow_mut().retain(|other| !other.ptr_eq(&gone)));
 }
 
-/// Makes `event_loop` the current one until the guard is dropped.
+/// Makes `event_loop` the current one until the guard is dropped. Guards are dropped in reverse order: they stay on the
+/// stack of their function.
 pub(super) fn enter(event_loop: &Rc<Loop>) -> Entered {
-    let _ = LOOPS.try_with(|loops| loops.borrow_mut().entered.push(event_loop.clone()));
-    Entered
+    let outer = CURRENT.with(|current| current.replace(Rc::as_ptr(event_loop)));
+    Entered { outer, _held: event_loop.clone() }
 }
 
 /// See [`enter`].
-pub(super) struct Entered;
+pub(super) struct Entered {
+    outer: *const Loop,
+    _held: Rc<Loop>,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let left = LOOPS.try_with(|loops| loops.borrow_mut().entered.pop());
-        drop(left);
+        CURRENT.with(|current| current.set(self.outer));
     }
+}
+
+/// Looks at the innermost runtime that this thread is inside of. The frame of its `Entered` lies below this one.
+#[inline]
+fn with_current<T>(look: impl FnOnce(Option<&Loop>) -> T) -> T {
+    // SAFETY: an `Entered` further down on this stack holds the loop until this has returned.
+    look(unsafe { CURRENT.with(Cell::get).as_ref() })
 }
 
 /// The innermost runtime that this thread is inside of.
 pub(crate) fn current() -> Option<Rc<Loop>> {
-    LOOPS.try_with(|loops| loops.borrow().entered.last().cloned()).ok().flatten()
+    with_current(|current| current.map(Loop::handle))
 }
 
 /// The same, with an error that says what to do.
@@ -81,31 +87,44 @@ pub(crate) fn current_or_error() -> io::Result<Rc<Loop>> {
     })
 }
 
-/// The runtime of this home, if it lives on this thread.
+/// Uses the runtime of this home, if it lives on this thread.
 #[inline]
-pub(crate) fn on(home: &HomeRef) -> Result<Rc<Loop>, Away> {
-    let found = LOOPS.try_with(|loops| {
-        let loops = loops.borrow();
-        let is_it = |event_loop: &Rc<Loop>| event_loop.executor.home().home().is(home);
-        match loops.entered.last() {
-            Some(current) if is_it(current) => Some(current.clone()),
-            _ => loops.all.iter().filter_map(Weak::upgrade).find(is_it),
-        }
-    });
-    match found {
-        _ if home.is_closed() => Err(Away::Ended),
-        Ok(Some(event_loop)) => Ok(event_loop),
-        _ => Err(Away::Elsewhere),
+pub(crate) fn on<T>(home: &HomeRef, use_it: impl FnOnce(&Loop) -> T) -> Result<T, Away> {
+    if home.is_closed() {
+        return Err(Away::Ended);
     }
+    with_current(|current| {
+        let found;
+        let event_loop = match current {
+            Some(current) if current.is_of(home) => current,
+            _ => {
+                found = find(home)?;
+                &*found
+            }
+        };
+        // One call, so that it is inlined: every frame above a system call costs a mispredicted return.
+        Ok(use_it(event_loop))
+    })
 }
 
-/// Runs `errand` on the thread of `home`, at its next turn; drops it if that runtime has ended. What is dropped
-/// elsewhere gives back so what it has at home.
-pub(crate) fn send_home(home: &HomeRef, errand: impl FnOnce(&Loop) + Send + 'static) {
+/// The same for a runtime that this thread is not inside of, or not innermost.
+#[cold]
+fn find(home: &HomeRef) -> Result<Rc<Loop>, Away> {
+    let found = ALL.try_with(|all| all.borrow().iter().filter_map(Weak::upgrade).find(|other| other.is_of(home)));
+    found.ok().flatten().ok_or(Away::Elsewhere)
+}
+
+/// Runs `errand` in the runtime of `home`: now, if that is this thread's; from elsewhere it travels home through the
+/// inbox and runs at the next turn; not at all if that runtime has ended. What is dropped gives back so what it has at
+/// home.
+pub(crate) fn at_home(home: &HomeRef, errand: impl FnOnce(&Loop) + Send + 'static) {
+    let mut errand = Some(errand);
+    let mut run = |event_loop: &Loop| errand.take().map(|errand| errand(event_loop));
+    if !matches!(on(home, &mut run), Err(Away::Elsewhere)) {
+        return;
+    }
     let sent = send(home, Location::caller(), move || {
-        if let Some(event_loop) = current() {
-            errand(&event_loop);
-        }
+        with_current(|current| errand.zip(current).map(|(errand, current)| errand(current)));
         ready(())
     });
     drop(sent);

@@ -24,7 +24,7 @@ use crate::projection::future_beside;
 use crate::task::{JoinError, JoinHandle};
 
 pub use builder::{Builder as TaskBuilder, PanicPolicy, RuntimeBuilder, name};
-pub(crate) use current::{Away, current, current_or_error, on, send_home};
+pub(crate) use current::{at_home, current, current_or_error, on};
 pub use inspect::{Snapshot, SourceView, TimerView};
 pub use spawner::{RemoteHandle, SpawnError, Spawner};
 pub(crate) use turn::Loop;
@@ -70,8 +70,7 @@ impl Runtime {
         RuntimeBuilder::new()
     }
 
-    fn from_loop(event_loop: Loop) -> Runtime {
-        let event_loop = Rc::new(event_loop);
+    fn from_loop(event_loop: Rc<Loop>) -> Runtime {
         current::register(&event_loop);
         Runtime { event_loop }
     }

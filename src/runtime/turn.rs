@@ -14,7 +14,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::builder::PanicPolicy;
@@ -22,7 +22,7 @@ use crate::executor::Executor;
 use crate::observer::Observers;
 use crate::reactor::Reactor;
 use crate::sys::{Token, World};
-use crate::task::{self, HomeOwner, JoinHandle};
+use crate::task::{self, HomeOwner, HomeRef, JoinHandle};
 use crate::timers::Timers;
 
 /// After so many polls the world is looked at, even if more tasks are ready: the bound of fairness between tasks on
@@ -88,6 +88,7 @@ pub struct Turn {
 
 /// The parts of a runtime, joined.
 pub(crate) struct Loop {
+    me: Weak<Loop>,
     world: World,
     pub(crate) executor: Executor,
     pub(crate) reactor: Reactor,
@@ -105,9 +106,10 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(super) fn new(world: World, observers: Observers, panic_policy: PanicPolicy) -> Loop {
+    pub(super) fn new(world: World, observers: Observers, panic_policy: PanicPolicy) -> Rc<Loop> {
         let home = HomeOwner::new(world.clone(), observers.clone());
-        Loop {
+        Rc::new_cyclic(|me| Loop {
+            me: me.clone(),
             executor: Executor::new(home, observers.clone()),
             reactor: Reactor::new(world.clone(), observers.clone()),
             timers: Timers::new(world.now(), observers.clone()),
@@ -118,7 +120,18 @@ impl Loop {
             returned: Cell::new(false),
             watched: Cell::new(false),
             notifying: Cell::new(false),
-        }
+        })
+    }
+
+    /// A counted reference to this loop.
+    pub(super) fn handle(&self) -> Rc<Loop> {
+        self.me.upgrade().expect("a loop that is referred to is alive")
+    }
+
+    /// Whether this is the runtime of that home.
+    #[inline]
+    pub(super) fn is_of(&self, home: &HomeRef) -> bool {
+        self.executor.home().home().is(home)
     }
 
     /// One turn. See the head of this file.

@@ -93,6 +93,7 @@ impl Backend for Kernel {
         }
     }
 
+    #[inline]
     fn receive(&self, fd: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>], peek: bool) -> io::Result<usize> {
         if buffer.is_empty() {
             // Where there is nothing to read either, Linux says EAGAIN; all others, and all of `read`, say 0.
@@ -109,6 +110,7 @@ impl Backend for Kernel {
         count(unsafe { libc::readv(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), slices) })
     }
 
+    #[inline]
     fn send(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         // SAFETY: S1: the kernel reads `bytes.len()` bytes.
         count(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), os::SEND_FLAGS) })

@@ -22,8 +22,20 @@ use super::{Backend, Call, Event, Family, Hook, Kind, Poller, SocketOption, Thre
 /// ```
 #[derive(Clone)]
 pub struct World {
-    backend: Arc<dyn Backend>,
+    /// `None`: the kernel, which is called directly.
+    backend: Option<Arc<dyn Backend>>,
     hook: Option<Arc<dyn Hook>>,
+}
+
+/// Calls the backend. The kernel is not called through a pointer, but inlined: every frame above a system call costs a
+/// mispredicted return.
+macro_rules! backend {
+    ($world:ident . $($call:tt)*) => {
+        match &$world.backend {
+            None => os::Kernel.$($call)*,
+            Some(backend) => backend.$($call)*,
+        }
+    };
 }
 
 impl World {
@@ -34,7 +46,7 @@ impl World {
     /// Runtime::builder().world(World::kernel()).build().block_on(async {});
     /// ```
     pub fn kernel() -> World {
-        World { backend: Arc::new(os::Kernel), hook: None }
+        World { backend: None, hook: None }
     }
 
     /// The same world with every call passing `hook`. An earlier hook is replaced.
@@ -79,47 +91,47 @@ impl World {
 
     #[inline]
     pub(crate) fn now(&self) -> Instant {
-        self.surely(Call::Now, None, || self.backend.now())
+        self.surely(Call::Now, None, || backend!(self.now()))
     }
 
     #[allow(dead_code, reason = "part of the contract; nothing above is random yet")]
     pub(crate) fn random(&self) -> u64 {
-        self.surely(Call::Random, None, || self.backend.random())
+        self.surely(Call::Random, None, || backend!(self.random()))
     }
 
     pub(crate) fn nap(&self, time: Duration) {
-        self.surely(Call::Nap, None, || self.backend.nap(time));
+        self.surely(Call::Nap, None, || backend!(self.nap(time)));
     }
 
     #[allow(dead_code, reason = "part of the contract; nothing above starts threads yet")]
     pub(crate) fn thread(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
-        self.pass(Call::Thread, None, || self.backend.thread(name, body))
+        self.pass(Call::Thread, None, || backend!(self.thread(name, body)))
     }
 
     pub(crate) fn poller(&self) -> io::Result<WorldPoller> {
-        let poller = self.pass(Call::Poller, None, || self.backend.poller())?;
+        let poller = self.pass(Call::Poller, None, || backend!(self.poller()))?;
         Ok(WorldPoller { world: self.clone(), poller, born: os::forks() })
     }
 
     pub(crate) fn socket(&self, family: Family, kind: Kind) -> io::Result<OwnedFd> {
-        self.pass(Call::Socket, None, || self.backend.socket(family, kind))
+        self.pass(Call::Socket, None, || backend!(self.socket(family, kind)))
     }
 
     pub(crate) fn bind(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        self.on(Call::Bind, fd, || self.backend.bind(fd, address))
+        self.on(Call::Bind, fd, || backend!(self.bind(fd, address)))
     }
 
     pub(crate) fn listen(&self, fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
-        self.on(Call::Listen, fd, || self.backend.listen(fd, backlog))
+        self.on(Call::Listen, fd, || backend!(self.listen(fd, backlog)))
     }
 
     #[inline]
     pub(crate) fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-        self.on(Call::Accept, fd, || self.backend.accept(fd))
+        self.on(Call::Accept, fd, || backend!(self.accept(fd)))
     }
 
     pub(crate) fn connect(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        self.on(Call::Connect, fd, || self.backend.connect(fd, address))
+        self.on(Call::Connect, fd, || backend!(self.connect(fd, address)))
     }
 
     #[inline]
@@ -136,48 +148,48 @@ impl World {
         buffer: &mut [MaybeUninit<u8>],
         peek: bool,
     ) -> io::Result<usize> {
-        self.on(Call::Receive, fd, || self.backend.receive(fd, buffer, peek))
+        self.on(Call::Receive, fd, || backend!(self.receive(fd, buffer, peek)))
     }
 
     pub(crate) fn receive_vectored(&self, fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.on(Call::Receive, fd, || self.backend.receive_vectored(fd, buffers))
+        self.on(Call::Receive, fd, || backend!(self.receive_vectored(fd, buffers)))
     }
 
     #[inline]
     pub(crate) fn send(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-        self.on(Call::Send, fd, || self.backend.send(fd, bytes))
+        self.on(Call::Send, fd, || backend!(self.send(fd, bytes)))
     }
 
     pub(crate) fn send_vectored(&self, fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.on(Call::Send, fd, || self.backend.send_vectored(fd, buffers))
+        self.on(Call::Send, fd, || backend!(self.send_vectored(fd, buffers)))
     }
 
     pub(crate) fn shutdown(&self, fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
-        self.on(Call::Shutdown, fd, || self.backend.shutdown(fd, how))
+        self.on(Call::Shutdown, fd, || backend!(self.shutdown(fd, how)))
     }
 
     pub(crate) fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-        self.on(Call::Address, fd, || self.backend.local_address(fd))
+        self.on(Call::Address, fd, || backend!(self.local_address(fd)))
     }
 
     pub(crate) fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-        self.on(Call::Address, fd, || self.backend.peer_address(fd))
+        self.on(Call::Address, fd, || backend!(self.peer_address(fd)))
     }
 
     pub(crate) fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
-        self.on(Call::Option, fd, || self.backend.option(fd, option))
+        self.on(Call::Option, fd, || backend!(self.option(fd, option)))
     }
 
     pub(crate) fn set_option(&self, fd: BorrowedFd<'_>, option: SocketOption, value: i32) -> io::Result<()> {
-        self.on(Call::SetOption, fd, || self.backend.set_option(fd, option, value))
+        self.on(Call::SetOption, fd, || backend!(self.set_option(fd, option, value)))
     }
 
     pub(crate) fn set_nonblocking(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.on(Call::SetOption, fd, || self.backend.set_nonblocking(fd))
+        self.on(Call::SetOption, fd, || backend!(self.set_nonblocking(fd)))
     }
 
     pub(crate) fn close(&self, fd: OwnedFd) {
-        self.surely(Call::Close, Some(fd.as_raw_fd()), || self.backend.close(fd));
+        self.surely(Call::Close, Some(fd.as_raw_fd()), || backend!(self.close(fd)));
     }
 }
 

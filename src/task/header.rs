@@ -355,3 +355,10 @@ pub(crate) fn wake(waker: Waker) {
         super::join::forget_payload(payload);
     }
 }
+
+/// Drops what holds wakers of others, likewise.
+pub(crate) fn let_go<T>(wakers: T) {
+    if let Some(payload) = contain(|| drop(wakers)) {
+        super::join::forget_payload(payload);
+    }
+}

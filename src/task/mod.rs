@@ -43,7 +43,7 @@ mod state;
 mod waker;
 mod yield_now;
 
-pub(crate) use header::{NO_KEY, Payload, TaskRef, contain, wake};
+pub(crate) use header::{NO_KEY, Payload, TaskRef, contain, let_go, wake};
 pub(crate) use home::{HomeOwner, HomeRef};
 pub use join::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
 pub(crate) use join::{Unobserved, forget_payload, message, report};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::observer::WaitReason;
-use crate::runtime::{Away, Loop, current, on, send_home};
+use crate::runtime::{Loop, at_home, current, on};
 use crate::task::{HomeRef, here};
 use crate::timers::TimerKey;
 
@@ -129,35 +129,23 @@ impl Sleep {
     /// Takes the timer back, on whatever thread: elsewhere the request travels home.
     fn take_back(&mut self) {
         let Some(key) = self.set.take() else { return };
-        match on(&self.home) {
-            Ok(event_loop) => {
-                event_loop.timers.cancel(key);
-                event_loop.keep_descriptor_true();
-            }
-            Err(Away::Ended) => {}
-            Err(Away::Elsewhere) => send_home(&self.home, move |event_loop| event_loop.timers.cancel(key)),
-        }
+        at_home(&self.home, move |event_loop| {
+            event_loop.timers.cancel(key);
+            event_loop.keep_descriptor_true();
+        });
     }
-}
 
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let event_loop =
-            on(&self.home).unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)));
-        let this = &mut *self;
-        here::waits(WaitReason::Timer, this.at);
-        let Some(deadline) = this.deadline else { return Poll::Pending };
-        match &this.set {
+    fn poll_on(&mut self, event_loop: &Loop, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        match &self.set {
             None => {
                 // Without budget left it is set all the same, to be due at once: a loop of sleeps that are over lets
                 // others go on, and yet a sleep beside a task's endless work is not kept from ending it.
-                if !this.ahead && event_loop.now() >= deadline && here::may_go_on(cx) {
+                if !self.ahead && event_loop.now() >= deadline && here::may_go_on(cx) {
                     here::spend();
                     return Poll::Ready(());
                 }
-                this.set = event_loop.timers.set(deadline, cx.waker().clone()).ok();
+                self.set = event_loop.timers.set(deadline, cx.waker().clone()).ok();
                 event_loop.keep_descriptor_true();
             }
             Some(key) if event_loop.timers.has_fired(key) => return Poll::Ready(()),
@@ -165,6 +153,17 @@ impl Future for Sleep {
             Some(key) => event_loop.timers.renew(key, cx.waker().clone()),
         }
         Poll::Pending
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        here::waits(WaitReason::Timer, self.at);
+        let home = self.home.clone();
+        on(&home, |event_loop| self.poll_on(event_loop, cx))
+            .unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)))
     }
 }
 

@@ -112,7 +112,7 @@ impl Timers {
     /// The runtime ends: no timer fires any more, and the wakers go.
     pub(crate) fn shutdown(&self) {
         let wheel = self.wheel.take();
-        drop(wheel);
+        task::let_go(wheel);
     }
 
     /// Calls `seen` with key and deadline of each timer that waits, in no order.

@@ -45,9 +45,13 @@ pub(super) const LEAVES: &[(&str, Make)] = &[
     ("Write", write),
 ];
 
-/// Lives to the end of the process: what a leaf borrows must outlive a test that drops things in any order.
+/// Lives to the end of the process: what a leaf borrows must outlive a test that drops things in any order. Its address
+/// is kept, so that a leak checker sees that this is on purpose.
 fn keep<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
+    static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+    let kept: &'static T = Box::leak(Box::new(value));
+    KEPT.lock().unwrap().push(std::ptr::from_ref(kept).expose_provenance());
+    kept
 }
 
 /// The same future without its output, polled directly: unlike an `async` block it can be polled after its end.

@@ -10,7 +10,7 @@ use coracle::sync::channel;
 use coracle::time::{Duration, sleep};
 
 use super::{Drops, settle, turn};
-use crate::support::{alone, heap};
+use crate::support::{alone, heap, leaves_the_heap_as_it_was};
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -70,12 +70,7 @@ fn a_task_that_holds_what_leads_back_to_it_is_freed_with_the_runtime() {
             settle(&runtime);
             runtime.inspect().tasks.len()
         };
-        assert_eq!(round(), 1);
-        let before = heap();
-        for _ in 0..100 {
-            round();
-        }
-        assert_eq!(heap() - before, 0);
+        leaves_the_heap_as_it_was(|| assert_eq!(round(), 1));
     });
 }
 
@@ -110,9 +105,6 @@ fn tasks_that_end_in_every_way_leave_the_heap_as_it_was() {
             }
             drop(runtime);
         };
-        round();
-        let before = heap();
-        round();
-        assert_eq!(heap() - before, 0);
+        leaves_the_heap_as_it_was(round);
     });
 }
