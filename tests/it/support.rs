@@ -45,6 +45,15 @@ pub(crate) fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Pol
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
+/// Lives to the end of the process: what must outlive a test that drops things in any order. Its address
+/// is kept, so that a leak checker sees that this is on purpose.
+pub(crate) fn keep<T>(value: T) -> &'static mut T {
+    static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+    let kept: &'static mut T = Box::leak(Box::new(value));
+    KEPT.lock().unwrap().push(std::ptr::from_mut(kept).expose_provenance());
+    kept
+}
+
 /// Runs a test body in a process of its own, so that it can count descriptors and heap, set limits, fork and be
 /// signalled. `name` is the test's full name, such as `net::listener_survives`; the test consists of this call alone.
 /// The process is killed, and the test fails, after a minute.

@@ -131,7 +131,7 @@ fn a_waiter_that_comes_while_all_are_woken_is_not_woken() {
             self.0.lock().unwrap().push(waiting);
         }
     }
-    let queue: &'static WaitQueue = Box::leak(Box::default());
+    let queue: &'static WaitQueue = crate::support::keep(WaitQueue::new());
     let again = Arc::new(Again(std::sync::Mutex::default(), queue));
     let mut waiting = queue.wait();
     assert!(poll_with(&mut waiting, &again.clone().into()).is_pending());
@@ -239,7 +239,7 @@ fn a_waker_that_uses_the_queue_when_it_is_dropped_does_no_harm() {
             let _ = poll_once(&mut queue.wait());
         }
     }
-    let queue: &'static WaitQueue = Box::leak(Box::default());
+    let queue: &'static WaitQueue = crate::support::keep(WaitQueue::new());
     // SAFETY: the table's functions ask of the pointer only that it is to a live queue, on one thread.
     let waker = || unsafe { Waker::from_raw(Table::clone(std::ptr::from_ref(queue).cast())) };
     let (_other, counting, _) = stand(queue);

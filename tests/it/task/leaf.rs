@@ -14,7 +14,7 @@ use coracle::time::{interval_at, now, sleep, timeout};
 use coracle::{Budget, Runtime};
 
 use super::settle;
-use crate::support::poll_once;
+use crate::support::{keep, poll_once};
 
 /// A leaf future that waits, what ends its waiting, and something harmless that uses the same object.
 pub(super) struct Leaf {
@@ -44,15 +44,6 @@ pub(super) const LEAVES: &[(&str, Make)] = &[
     ("ReadExact", read_exact),
     ("Write", write),
 ];
-
-/// Lives to the end of the process: what a leaf borrows must outlive a test that drops things in any order. Its address
-/// is kept, so that a leak checker sees that this is on purpose.
-fn keep<T>(value: T) -> &'static T {
-    static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
-    let kept: &'static T = Box::leak(Box::new(value));
-    KEPT.lock().unwrap().push(std::ptr::from_ref(kept).expose_provenance());
-    kept
-}
 
 /// The same future without its output, polled directly: unlike an `async` block it can be polled after its end.
 struct Silent<F>(F);
@@ -219,7 +210,7 @@ fn timing_out(runtime: &Rc<Runtime>) -> Leaf {
 
 fn ticking(runtime: &Rc<Runtime>) -> Leaf {
     let interval = runtime.enter(|| interval_at(now() + SOON, Duration::from_secs(3600)));
-    let tick = Box::leak(Box::new(interval)).tick();
+    let tick = keep(interval).tick();
     // After the first tick there would be another timer.
     leaf(tick, time_passes(runtime), touch_timers(runtime))
 }
@@ -267,17 +258,17 @@ fn touch_stream(ours: &'static TcpStream) -> impl Fn() {
 
 fn read(runtime: &Rc<Runtime>) -> Leaf {
     let (ours, theirs) = connection(runtime);
-    leaf(ours.read(Box::leak(Box::new([0; 8]))), bytes_come(runtime, theirs), touch_stream(ours))
+    leaf(ours.read(keep([0; 8])), bytes_come(runtime, theirs), touch_stream(ours))
 }
 
 fn peek(runtime: &Rc<Runtime>) -> Leaf {
     let (ours, theirs) = connection(runtime);
-    leaf(ours.peek(Box::leak(Box::new([0; 8]))), bytes_come(runtime, theirs), touch_stream(ours))
+    leaf(ours.peek(keep([0; 8])), bytes_come(runtime, theirs), touch_stream(ours))
 }
 
 fn read_exact(runtime: &Rc<Runtime>) -> Leaf {
     let (ours, theirs) = connection(runtime);
-    leaf(ours.read_exact(Box::leak(Box::new([0; 1]))), bytes_come(runtime, theirs), touch_stream(ours))
+    leaf(ours.read_exact(keep([0; 1])), bytes_come(runtime, theirs), touch_stream(ours))
 }
 
 fn write(runtime: &Rc<Runtime>) -> Leaf {

@@ -45,7 +45,7 @@ fn a_receivers_waker_that_panics_keeps_no_other_receiver_asleep() {
 /// A waker whose drop wakes the same queue, when another takes its place (tokio#5429).
 #[test]
 fn a_waker_whose_drop_wakes_the_same_queue_ends_in_no_deadlock() {
-    let queue: &'static WaitQueue = Box::leak(Box::default());
+    let queue: &'static WaitQueue = crate::support::keep(WaitQueue::new());
     let spy = Spy::new();
     spy.acts(move |op| {
         if op == Op::Drop {
@@ -68,7 +68,7 @@ fn a_waker_whose_drop_wakes_the_same_queue_ends_in_no_deadlock() {
 #[test]
 fn a_wake_that_drops_the_rest_of_its_channel_is_harmless() {
     let (sender, receiver) = channel::bounded::<u8>(4);
-    let (sender, receiver) = (Rc::new(Cell::new(Some(sender))), Box::leak(Box::new(receiver)));
+    let (sender, receiver) = (Rc::new(Cell::new(Some(sender))), crate::support::keep(receiver));
     let spy = Spy::new();
     let theirs = sender.clone();
     spy.acts(move |op| {
