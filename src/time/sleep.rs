@@ -53,8 +53,9 @@ fn current_loop() -> std::rc::Rc<Loop> {
 
 /// A deadline to be awaited; made by [`sleep`] and [`sleep_until`].
 ///
-/// It is `Unpin`, may be moved at any time, and can be [reset](Sleep::reset). It counts from its creation, waits from its
-/// first poll, and may be polled again after it is over: it stays so until it is reset. Polled on another thread than its
+/// It is `Unpin`, may be moved at any time, and can be [reset](Sleep::reset). It counts from its creation and is set at its
+/// first poll; if its time has passed by then, it is over at the next look at the world, within 64 polls. It may be polled
+/// again after it is over: it stays so until it is reset. Polled on another thread than its
 /// runtime's, or after the runtime's end, it panics: there is no clock that it could go by.
 ///
 /// Setting and dropping it cost the same however many there are.
