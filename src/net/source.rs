@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use crate::observer::WaitReason;
-use crate::reactor::Direction;
+use crate::reactor::{Direction, UNREGISTERED};
 use crate::runtime::{Loop, at_home, current_or_error, on};
 use crate::sys::{Token, World};
 use crate::task::{HomeRef, here};
@@ -159,9 +159,10 @@ impl Source {
             return Poll::Pending;
         }
         loop {
-            let mut others_wait = false;
-            match self.token() {
-                Some(token) if !event_loop.reactor.is_ready(token, direction, &mut others_wait) => {
+            let token = self.token();
+            let prospect = token.map_or(UNREGISTERED, |token| event_loop.reactor.prospect(token, direction));
+            match token {
+                Some(token) if !prospect.ready => {
                     match place {
                         Place::Polled => event_loop.reactor.wait_polled(token, direction, cx.waker()),
                         Place::Queued(place) => event_loop.reactor.wait_queued(token, direction, place, cx.waker()),
@@ -186,7 +187,7 @@ impl Source {
                         here::spend();
                         let drained = result.as_ref().is_ok_and(|done| done.drained);
                         // Nobody else ran meanwhile. Often nothing has changed that anyone must know of.
-                        if drained || others_wait || !matches!(place, Place::Polled | Place::Queued(None)) {
+                        if drained || prospect.others_wait || !matches!(place, Place::Polled | Place::Queued(None)) {
                             self.finish(event_loop, direction, &mut place, drained);
                         }
                         return Poll::Ready(result.map(|done| done.value));

@@ -39,6 +39,17 @@ pub(crate) struct Reactor {
     observers: Observers,
 }
 
+/// See [`Reactor::prospect`].
+pub(crate) struct Prospect {
+    /// Whether the operation is worth trying.
+    pub(crate) ready: bool,
+    /// Whether anybody waits in the queue of its direction.
+    pub(crate) others_wait: bool,
+}
+
+/// A descriptor that is not registered: everything is worth trying, and nobody waits.
+pub(crate) const UNREGISTERED: Prospect = Prospect { ready: true, others_wait: false };
+
 fn token(generation: u32, key: usize) -> Token {
     // A key has 32 bits: more descriptors than that no process can have.
     u64::from(generation) << 32 | key as u64
@@ -136,12 +147,12 @@ impl Reactor {
 
     // ---- for operations ------------------------------------------------------------------------------------------
 
-    /// Whether an operation in this direction is worth trying; and whether anybody stands in its queue.
+    /// What an operation must know before it tries.
     #[inline]
-    pub(crate) fn is_ready(&self, token: Token, direction: Direction, others_wait: &mut bool) -> bool {
-        self.with(token, |slot| {
-            *others_wait = !slot.queue(direction).is_empty();
-            slot.is_ready(direction)
+    pub(crate) fn prospect(&self, token: Token, direction: Direction) -> Prospect {
+        self.with(token, |slot| Prospect {
+            ready: slot.is_ready(direction),
+            others_wait: !slot.queue(direction).is_empty(),
         })
     }
 
@@ -307,6 +318,6 @@ mod tests {
         reactor.events.borrow_mut().push(Event { token: old, readiness: Readiness::READ });
         reactor.dispatch();
         assert_eq!(reactor.stale_events(), 1);
-        assert!(!reactor.is_ready(new, Direction::Read, &mut false), "the new source was told of the old one's event");
+        assert!(!reactor.prospect(new, Direction::Read).ready, "the new source was told of the old one's event");
     }
 }
