@@ -17,8 +17,8 @@ use std::task::{Context, Poll};
 /// });
 /// ```
 pub trait AsyncRead {
-    /// Reads into `buffer`, at most its length. `Ok(0)` means the end, or that `buffer` is empty. `Pending`: nothing was
-    /// read, and the task will be woken when it is worth trying again. Never gives `WouldBlock` or `Interrupted`.
+    /// Reads into `buffer`, at most its length. `Ok(0)` means the end, or that `buffer` is empty. `Pending`: nothing
+    /// was read, and the task will be woken when it is worth trying again. Never gives `WouldBlock` or `Interrupted`.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize>>;
 
     /// Reads into several buffers, in order. By default into the first that is not empty.
@@ -78,6 +78,15 @@ pub trait AsyncBufRead: AsyncRead {
 
     /// Takes so many bytes out of the buffer, at most what `poll_fill_buf` showed.
     fn consume(self: Pin<&mut Self>, amount: usize);
+
+    /// Puts the last bytes that were consumed back, to be shown and read again before all others. Whether it could: by
+    /// default it cannot.
+    ///
+    /// Who must see more than the buffer shows, and then has to wait, hands back by this what it is not done with, so
+    /// that a cancelled operation loses nothing. Everything in this module can do it that ever waits.
+    fn put_back(self: Pin<&mut Self>, bytes: &[u8]) -> bool {
+        bytes.is_empty()
+    }
 }
 
 /// Implements a trait's methods by calling them on what `$get` makes of the pinned pointer.
@@ -130,8 +139,14 @@ macro_rules! forward_buf_read {
         fn consume(self: Pin<&mut Self>, amount: usize) {
             $get(self).consume(amount);
         }
+
+        fn put_back(self: Pin<&mut Self>, bytes: &[u8]) -> bool {
+            $get(self).put_back(bytes)
+        }
     };
 }
+
+pub(super) use {forward_buf_read, forward_read, forward_write};
 
 fn of_mut<'a, T: Unpin + ?Sized>(pointer: Pin<&'a mut &mut T>) -> Pin<&'a mut T> {
     Pin::new(&mut **pointer.get_mut())
@@ -179,36 +194,4 @@ impl<T: AsyncBufRead + Unpin + ?Sized> AsyncBufRead for Box<T> {
 
 impl<P: DerefMut<Target: AsyncBufRead> + Unpin> AsyncBufRead for Pin<P> {
     forward_buf_read!(of_pin);
-}
-
-impl AsyncRead for &[u8] {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize>> {
-        Poll::Ready(std::io::Read::read(self.get_mut(), buffer))
-    }
-}
-
-impl AsyncBufRead for &[u8] {
-    fn poll_fill_buf(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<&[u8]>> {
-        Poll::Ready(Ok(*self.get_mut()))
-    }
-
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        let this = self.get_mut();
-        *this = &this[amount.min(this.len())..];
-    }
-}
-
-impl AsyncWrite for Vec<u8> {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        self.get_mut().extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

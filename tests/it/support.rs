@@ -146,3 +146,63 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// Lets a scenario run again and again, and each time drops the future that it names a little later: before the first
+/// poll; when a first poll gave `Pending`; when it was woken after that, and not polled again; after the second poll; and
+/// so on, until it is done before it would be dropped. `scenario` runs to its end each time and checks what is left; it
+/// must await [`Cut::at`] once. How often the future was dropped.
+///
+/// ```ignore
+/// let dropped = cut_at_every_poll(|cut| coracle::block_on(async {
+///     let (sender, receiver) = bounded(1);
+///     let sending = coracle::spawn(async move { sender.send(7).await.is_ok() });
+///     let received = cut.at(receiver.recv()).await.flatten();
+///     assert_eq!(received.or(receiver.recv().await), Some(7), "dropped, it lost the value");
+///     assert!(sending.await.unwrap());
+/// }));
+/// assert!(dropped >= 2);
+/// ```
+pub(crate) fn cut_at_every_poll(mut scenario: impl FnMut(&Cut)) -> usize {
+    for round in 0..10_000 {
+        let cut = Cut { polls: round / 2, once_woken: round % 2 == 1, outcome: std::cell::Cell::new(None) };
+        scenario(&cut);
+        match cut.outcome.get() {
+            None => panic!("the scenario did not await `Cut::at`"),
+            Some(true) => return round,
+            Some(false) => {}
+        }
+    }
+    panic!("the future is never done");
+}
+
+/// See [`cut_at_every_poll`].
+pub(crate) struct Cut {
+    polls: usize,
+    /// It is dropped not when its last poll gave `Pending`, but when it is woken after that.
+    once_woken: bool,
+    /// Whether the future was done before it was to be dropped; `None` before it was tried.
+    outcome: std::cell::Cell<Option<bool>>,
+}
+
+impl Cut {
+    /// Polls the future as often as it is woken, at most so many times as this round says. `None`: it was dropped.
+    pub(crate) async fn at<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = Box::pin(future);
+        let mut left = self.polls;
+        let output = std::future::poll_fn(|cx| {
+            if left == 0 {
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            match future.as_mut().poll(cx) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending if left == 0 && !self.once_woken => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        drop(future);
+        self.outcome.set(Some(output.is_some()));
+        output
+    }
+}
