@@ -8,27 +8,27 @@
 //! wasted on it and must be passed on: [`Left::PassOn`]; unless all were chosen, so that there is nobody to pass it to.
 //! If it finds that somebody was quicker, and waits again, it is the first again.
 //!
-//! Nearly always there is one waiter or none. So one has its place in the list itself, and only those that come while it
-//! is taken are linked behind it, in a slab on the heap.
+//! Beside its waker a waiter may leave word of what it `Want`s, for a holder that serves only those whom it can
+//! satisfy: `sync::permits` does. For all others that is `()`, and costs nothing.
+//!
+//! Nearly always there is one waiter or none. So one has its place in the list itself, and only those that come while
+//! it is taken are linked behind it, in a slab on the heap.
 
 use std::task::Waker;
 
 use slab::Slab;
 
 /// See the head of this file.
-#[derive(Default)]
-pub(crate) struct WaitList {
+pub(crate) struct WaitList<Want = ()> {
     /// The place of one who came when nobody was there. Before all others, as long as it waits.
-    first: First,
-    others: Option<Box<Others>>,
+    first: First<Want>,
+    others: Option<Box<Others<Want>>>,
 }
 
-#[derive(Default)]
-enum First {
-    #[default]
+enum First<Want> {
     Free,
-    Waiting(Waker),
-    Notified(Chosen),
+    Waiting(Waker, Want),
+    Notified(Chosen, Want),
 }
 
 /// How a waiter came to be notified.
@@ -65,15 +65,37 @@ impl From<Chosen> for Left {
     }
 }
 
+impl<Want> Default for WaitList<Want> {
+    fn default() -> WaitList<Want> {
+        WaitList { first: First::Free, others: None }
+    }
+}
+
 impl WaitList {
     /// Puts a waiter at the end.
     #[inline]
     pub(crate) fn push(&mut self, waker: Waker) -> WaitKey {
+        self.push_wanting(waker, ())
+    }
+}
+
+impl<Want> WaitList<Want> {
+    /// Puts a waiter at the end, with what it wants.
+    #[inline]
+    pub(crate) fn push_wanting(&mut self, waker: Waker, want: Want) -> WaitKey {
         if matches!(self.first, First::Free) && self.others.is_none() {
-            self.first = First::Waiting(waker);
+            self.first = First::Waiting(waker, want);
             return FIRST;
         }
-        self.others.get_or_insert_default().push(waker)
+        self.others.get_or_insert_default().push(waker, want)
+    }
+
+    /// What the first who waits wants.
+    pub(crate) fn first_wants(&self) -> Option<&Want> {
+        match &self.first {
+            First::Waiting(_, want) => Some(want),
+            First::Free | First::Notified(..) => self.others.as_ref().and_then(|others| others.first_wants()),
+        }
     }
 
     /// Whether the waiter waits, and `waker` would be woken for it.
@@ -89,22 +111,25 @@ impl WaitList {
     #[inline]
     fn waker(&self, key: &WaitKey) -> Option<&Waker> {
         match (&self.first, key) {
-            (First::Waiting(waker), &FIRST) => Some(waker),
+            (First::Waiting(waker, _), &FIRST) => Some(waker),
             (_, &FIRST) => None,
             _ => self.others.as_ref().and_then(|others| others.waiters[key.0].waker.as_ref().ok()),
         }
     }
 
-    /// Lets a waiter wait on, with another waker; or again, if it was notified: then it is the first. The old waker is to
-    /// be dropped outside of all borrows.
+    /// Lets a waiter wait on, with another waker; or again, if it was notified: then it is the first. The old waker is
+    /// to be dropped outside of all borrows.
     pub(crate) fn renew(&mut self, key: &WaitKey, waker: Waker) -> Option<Waker> {
         if *key != FIRST {
             return self.others.as_mut().and_then(|others| others.renew(key.0, waker));
         }
-        match std::mem::replace(&mut self.first, First::Waiting(waker)) {
-            First::Waiting(old) => Some(old),
-            First::Notified(_) | First::Free => None,
-        }
+        let (old, want) = match std::mem::replace(&mut self.first, First::Free) {
+            First::Waiting(old, want) => (Some(old), want),
+            First::Notified(_, want) => (None, want),
+            First::Free => unreachable!("a waiter waits on in a list that it is not in"),
+        };
+        self.first = First::Waiting(waker, want);
+        old
     }
 
     /// Chooses the first who waits. The caller wakes it outside of all borrows.
@@ -120,9 +145,9 @@ impl WaitList {
 
     #[inline]
     fn notify(&mut self, chosen: Chosen) -> Option<Waker> {
-        match std::mem::take(&mut self.first) {
-            First::Waiting(waker) => {
-                self.first = First::Notified(chosen);
+        match std::mem::replace(&mut self.first, First::Free) {
+            First::Waiting(waker, want) => {
+                self.first = First::Notified(chosen, want);
                 Some(waker)
             }
             other => {
@@ -136,9 +161,9 @@ impl WaitList {
     #[inline]
     pub(crate) fn remove(&mut self, key: WaitKey) -> Left {
         if key == FIRST {
-            return match std::mem::take(&mut self.first) {
-                First::Waiting(waker) => Left::Waiting(waker),
-                First::Notified(chosen) => chosen.into(),
+            return match std::mem::replace(&mut self.first, First::Free) {
+                First::Waiting(waker, _) => Left::Waiting(waker),
+                First::Notified(chosen, _) => chosen.into(),
                 First::Free => Left::Nothing,
             };
         }
@@ -157,7 +182,7 @@ impl WaitList {
     /// Whether nobody waits, not counting the notified.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        !matches!(self.first, First::Waiting(_)) && self.others.as_ref().is_none_or(|others| others.ends.is_none())
+        !matches!(self.first, First::Waiting(..)) && self.others.as_ref().is_none_or(|others| others.ends.is_none())
     }
 
     /// How many are in the list, the notified too.
@@ -168,16 +193,16 @@ impl WaitList {
 }
 
 /// Those that came while somebody was there. Given up when the last has left.
-#[derive(Default)]
-struct Others {
-    waiters: Slab<Waiter>,
+struct Others<Want> {
+    waiters: Slab<Waiter<Want>>,
     /// Keys of the first and last that are not notified.
     ends: Option<(usize, usize)>,
 }
 
-struct Waiter {
+struct Waiter<Want> {
     /// If notified, it is no longer linked.
     waker: Result<Waker, Chosen>,
+    want: Want,
     previous: usize,
     next: usize,
 }
@@ -185,11 +210,21 @@ struct Waiter {
 /// No waiter.
 const NONE: usize = usize::MAX;
 
-impl Others {
-    fn push(&mut self, waker: Waker) -> WaitKey {
-        let key = self.waiters.insert(Waiter { waker: Ok(waker), previous: NONE, next: NONE });
+impl<Want> Default for Others<Want> {
+    fn default() -> Others<Want> {
+        Others { waiters: Slab::new(), ends: None }
+    }
+}
+
+impl<Want> Others<Want> {
+    fn push(&mut self, waker: Waker, want: Want) -> WaitKey {
+        let key = self.waiters.insert(Waiter { waker: Ok(waker), want, previous: NONE, next: NONE });
         self.link_last(key);
         WaitKey(key)
+    }
+
+    fn first_wants(&self) -> Option<&Want> {
+        self.ends.map(|(first, _)| &self.waiters[first].want)
     }
 
     fn renew(&mut self, key: usize, waker: Waker) -> Option<Waker> {
@@ -287,25 +322,26 @@ mod tests {
     /// The naive model: everybody in a vector, in order of waiting, and whether it was notified.
     fn check(ops: Vec<Op>) {
         let mut list = WaitList::default();
-        let mut model: Vec<(WaitKey, Waker, bool)> = Vec::new();
-        for op in ops {
+        // Beside each waiter: its waker, whether it was notified, and what it wants.
+        let mut model: Vec<(WaitKey, Waker, bool, usize)> = Vec::new();
+        for (number, op) in ops.into_iter().enumerate() {
             match op {
                 Op::Push => {
                     let waker = Waker::from(Arc::new(Named));
-                    model.push((list.push(waker.clone()), waker, false));
+                    model.push((list.push_wanting(waker.clone(), number), waker, false, number));
                 }
                 Op::Notify => {
                     let chosen = list.notify_one();
-                    let expected = model.iter_mut().find(|(_, _, notified)| !notified);
+                    let expected = model.iter_mut().find(|(_, _, notified, _)| !notified);
                     assert_eq!(chosen.is_some(), expected.is_some());
-                    if let (Some(chosen), Some((key, waker, notified))) = (chosen, expected) {
+                    if let (Some(chosen), Some((key, waker, notified, _))) = (chosen, expected) {
                         assert!(chosen.will_wake(waker), "somebody was woken before his turn");
                         *notified = true;
                         assert!(list.is_notified(key));
                     }
                 }
                 Op::Remove(n) if !model.is_empty() => {
-                    let (key, waker, notified) = model.remove(n % model.len());
+                    let (key, waker, notified, _) = model.remove(n % model.len());
                     match list.remove(key) {
                         Left::Waiting(own) => assert!(!notified && own.will_wake(&waker)),
                         Left::PassOn => assert!(notified),
@@ -328,8 +364,10 @@ mod tests {
                 Op::Remove(_) | Op::Renew(_) => {}
             }
             assert_eq!(list.len(), model.len());
-            assert_eq!(list.is_empty(), model.iter().all(|(_, _, notified)| *notified));
-            assert!(model.iter().all(|(key, waker, notified)| list.waits_as(key, waker) != *notified));
+            assert_eq!(list.is_empty(), model.iter().all(|(_, _, notified, _)| *notified));
+            let first = model.iter().find(|(_, _, notified, _)| !notified);
+            assert_eq!(list.first_wants(), first.map(|(.., want)| want));
+            assert!(model.iter().all(|(key, waker, notified, _)| list.waits_as(key, waker) != *notified));
         }
     }
 

@@ -12,7 +12,7 @@ use super::channel::TryRecvError;
 use crate::observer::WaitReason;
 use crate::task::{here, wake};
 
-/// The sender was dropped without sending.
+/// No value comes: the sender was dropped without sending, or the receiver closed the channel before.
 ///
 /// ```
 /// let (sender, receiver) = coracle::sync::oneshot::channel::<()>();
@@ -20,7 +20,7 @@ use crate::task::{here, wake};
 /// assert_eq!(coracle::block_on(receiver), Err(coracle::sync::oneshot::Dropped));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sender was dropped without sending")]
+#[error("no value comes: the sender was dropped without sending, or the receiver was closed")]
 pub struct Dropped;
 
 /// A channel for one value.
@@ -37,6 +37,7 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let slot = Rc::new(Slot {
         value: RefCell::new(None),
         waker: Cell::new(None),
+        sender_waker: Cell::new(None),
         sender: Cell::new(true),
         receiver: Cell::new(true),
     });
@@ -46,8 +47,22 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 struct Slot<T> {
     value: RefCell<Option<T>>,
     waker: Cell<Option<Waker>>,
+    /// Of a sender that waits until nobody receives.
+    sender_waker: Cell<Option<Waker>>,
+    /// A value may still come.
     sender: Cell<bool>,
+    /// A value that comes is taken.
     receiver: Cell<bool>,
+}
+
+impl<T> Slot<T> {
+    fn close(&self) {
+        self.receiver.set(false);
+        self.sender.set(false);
+        if let Some(waker) = self.sender_waker.take() {
+            wake(waker);
+        }
+    }
 }
 
 /// The side that sends; made by [`channel`].
@@ -65,7 +80,7 @@ impl<T> Sender<T> {
     /// Sends the value. Never waits.
     ///
     /// # Errors
-    /// With the value, if the receiver is gone.
+    /// With the value, if the receiver is gone or closed.
     ///
     /// ```
     /// let (sender, receiver) = coracle::sync::oneshot::channel();
@@ -80,7 +95,7 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Whether the receiver is gone.
+    /// Whether the receiver is gone, or [closed](Receiver::close).
     ///
     /// ```
     /// let (sender, receiver) = coracle::sync::oneshot::channel::<()>();
@@ -89,6 +104,23 @@ impl<T> Sender<T> {
     /// ```
     pub fn is_closed(&self) -> bool {
         !self.slot.receiver.get()
+    }
+
+    /// Waits until the receiver is gone, or [closed](Receiver::close): nobody wants the value any more.
+    ///
+    /// **Cancel safety**: cancel-safe.
+    ///
+    /// ```
+    /// coracle::block_on(async {
+    ///     let (mut sender, receiver) = coracle::sync::oneshot::channel::<u8>();
+    ///     let worker = coracle::spawn(async move { sender.closed().await });
+    ///     drop(receiver);
+    ///     worker.await.unwrap();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn closed(&mut self) -> Closed<'_, T> {
+        Closed { slot: &self.slot, at: Location::caller() }
     }
 }
 
@@ -105,6 +137,45 @@ impl<T> Drop for Sender<T> {
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("oneshot::Sender").field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// See [`Sender::closed`].
+#[must_use = "a future does nothing unless awaited"]
+pub struct Closed<'a, T> {
+    slot: &'a Slot<T>,
+    at: &'static Location<'static>,
+}
+
+impl<T> Future for Closed<'_, T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let slot = self.slot;
+        if !slot.receiver.get() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        if !slot.receiver.get() {
+            // The waker's clone is code of somebody else's, and has closed the channel.
+            return Poll::Ready(());
+        }
+        let old = slot.sender_waker.replace(Some(waker));
+        drop(old);
+        here::waits(WaitReason::Sync("the receiver of a oneshot to be gone"), self.at);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Closed<'_, T> {
+    fn drop(&mut self) {
+        drop(self.slot.sender_waker.take());
+    }
+}
+
+impl<T> fmt::Debug for Closed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("oneshot::Closed").field("closed", &!self.slot.receiver.get()).finish_non_exhaustive()
     }
 }
 
@@ -147,6 +218,20 @@ impl<T> Receiver<T> {
             None => Err(TryRecvError::Closed),
         }
     }
+
+    /// From now on nothing can be sent: the sender learns it, and keeps its value. A value that was sent before can
+    /// still be had.
+    ///
+    /// ```
+    /// use coracle::sync::oneshot;
+    /// let (sender, mut receiver) = oneshot::channel();
+    /// receiver.close();
+    /// assert_eq!(sender.send("late"), Err("late"));
+    /// assert_eq!(coracle::block_on(receiver), Err(oneshot::Dropped));
+    /// ```
+    pub fn close(&mut self) {
+        self.slot.close();
+    }
 }
 
 impl<T> Future for Receiver<T> {
@@ -172,7 +257,7 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.slot.receiver.set(false);
+        self.slot.close();
         let (waker, value) = (self.slot.waker.take(), self.slot.value.take());
         drop((waker, value));
     }

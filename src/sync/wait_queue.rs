@@ -13,8 +13,14 @@ use crate::wait_list::{Left, WaitKey, WaitList};
 
 /// A queue of waiting tasks, first come, first woken.
 ///
-/// It has no memory: a wake that finds nobody is lost, so check the condition first, then wait. On one thread nothing can
-/// come between. A waiter that was chosen but is dropped before it goes on *passes its wake on* to the next.
+/// It has no memory: a wake that finds nobody is lost, so check the condition first, then wait. On one thread nothing
+/// can come between. A waiter that was chosen but is dropped before it goes on *passes its wake on* to the next.
+///
+/// It is also the *condition variable* of this library: the condition stands in cells of yours, whoever waits checks it
+/// in a loop, as below, and whoever changes it wakes. It needs no mutex beside it, as a condition variable of threads
+/// does. A loop, because between the wake and the waiter's turn others run, and may undo what it was woken for. Wakes
+/// that must not get lost are a [`Notify`](crate::sync::Notify); a condition that is one flag is an
+/// [`Event`](crate::sync::Event).
 ///
 /// ```
 /// use coracle::sync::WaitQueue;
@@ -95,13 +101,13 @@ impl WaitQueue {
         count
     }
 
-    /// Whether nobody waits.
+    /// Whether nobody stands in it: nobody waits, and all that were chosen have gone on.
     ///
     /// ```
     /// assert!(coracle::sync::WaitQueue::new().is_empty());
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.list.borrow().is_empty()
+        self.len() == 0
     }
 
     /// How many wait, counting those that were chosen and have not gone on yet.
@@ -121,7 +127,12 @@ impl WaitQueue {
             if self.list.borrow().waits_as(place, cx.waker()) {
                 return;
             }
+            let was_chosen = self.is_chosen(place);
             let waker = cx.waker().clone();
+            if !was_chosen && self.is_chosen(place) {
+                // The clone chose it: that was meant for this wait, so it must not begin another.
+                return waker.wake();
+            }
             let old = self.list.borrow_mut().renew(place, waker);
             drop(old);
         } else {
@@ -134,17 +145,20 @@ impl WaitQueue {
     }
 
     /// The operation is over. `used`: what it was woken for was taken; else a wake that it had goes to the next.
-    pub(crate) fn leave(&self, place: &mut Option<WaitKey>, used: bool) {
-        let Some(place) = place.take() else { return };
+    /// Whether such a wake found nobody: it is lost, unless the caller keeps it.
+    pub(crate) fn leave(&self, place: &mut Option<WaitKey>, used: bool) -> bool {
+        let Some(place) = place.take() else { return false };
         let left = self.list.borrow_mut().remove(place);
         match left {
             Left::Waiting(waker) => drop(waker),
-            Left::PassOn if !used => drop(self.wake_one()),
+            Left::PassOn if !used => return !self.wake_one(),
             Left::PassOn | Left::Nothing => {}
         }
+        false
     }
 
-    fn is_chosen(&self, place: &WaitKey) -> bool {
+    /// Whether the one who stands there was chosen.
+    pub(crate) fn is_chosen(&self, place: &WaitKey) -> bool {
         self.list.borrow().is_notified(place)
     }
 }

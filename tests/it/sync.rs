@@ -1,10 +1,26 @@
 //! `sync`, polled by hand and on a foreign executor: it knows no runtime, so it must need none.
 
+mod barrier;
+mod broadcast;
 mod channel;
+mod channel_permit;
 mod closing;
+mod event;
+mod many;
 mod model;
+mod mutex;
+mod notify;
+mod once_cell;
 mod oneshot;
+mod queue;
+mod queue_done;
+mod queue_model;
+mod reentrant_mutex;
+mod rw_lock;
+mod semaphore;
 mod wait_queue;
+mod waiter;
+mod watch;
 
 use std::cell::Cell;
 use std::future::Future;

@@ -10,7 +10,7 @@ use coracle::sync::channel::TryRecvError;
 use coracle::sync::oneshot::{Dropped, Receiver, Sender, channel};
 
 use super::{Counted, both, foreign_block_on, permutations};
-use crate::support::{CountingWaker, poll_once, poll_with};
+use crate::support::{CountingWaker, cut_at_every_poll, poll_once, poll_with};
 
 /// What one side may do, in which order with the other is for the test to enumerate. Two polls; then the receiver goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,4 +136,71 @@ fn it_works_on_a_foreign_executor() {
     let (sender, receiver) = channel::<()>();
     std::mem::drop(sender);
     assert_eq!(foreign_block_on(receiver), Err(Dropped));
+}
+
+/// Closing in every state: before and after the value was sent, with and without somebody waiting on each side.
+#[test]
+fn closing_keeps_what_was_sent_and_refuses_what_was_not() {
+    for (waits_to_receive, waits_for_the_end) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut sender, mut receiver) = channel();
+        let ((receives, one), (ends, two)) = (CountingWaker::new(), CountingWaker::new());
+        if waits_to_receive {
+            assert!(poll_with(&mut receiver, &one).is_pending());
+        }
+        let mut closed = sender.closed();
+        if waits_for_the_end {
+            assert!(poll_with(&mut closed, &two).is_pending());
+        }
+        receiver.close();
+        receiver.close();
+        assert_eq!((receives.wakes(), ends.wakes()), (0, usize::from(waits_for_the_end)));
+        assert_eq!(poll_once(&mut closed), Poll::Ready(()));
+        drop(closed);
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed), "though the sender lives");
+        assert_eq!(poll_once(&mut receiver), Poll::Ready(Err(Dropped)));
+        assert!(sender.is_closed());
+        assert_eq!(sender.send(1), Err(1));
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    }
+    let (sender, mut receiver) = channel();
+    sender.send(1).unwrap();
+    receiver.close();
+    assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(1), Err(TryRecvError::Closed)));
+}
+
+#[test]
+fn a_sender_that_waits_for_the_end_is_told_when_the_receiver_goes() {
+    let (mut sender, receiver) = channel::<u8>();
+    let ((first, one), (second, two)) = (CountingWaker::new(), CountingWaker::new());
+    let mut closed = sender.closed();
+    assert!(poll_with(&mut closed, &one).is_pending() && poll_with(&mut closed, &two).is_pending());
+    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (2, 3), "only the last waker is kept");
+    drop(receiver);
+    assert_eq!((first.wakes(), second.wakes()), (0, 1));
+    assert_eq!(poll_once(&mut closed), Poll::Ready(()));
+}
+
+#[test]
+fn a_cancelled_wait_for_the_end_leaves_nothing_behind() {
+    let (mut sender, receiver) = channel::<u8>();
+    let (counting, waker) = CountingWaker::new();
+    assert!(poll_with(&mut sender.closed(), &waker).is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&counting), 1);
+    drop(receiver);
+    assert_eq!(counting.wakes(), 0);
+    let dropped = cut_at_every_poll(|cut| {
+        coracle::block_on(async {
+            let (mut sender, receiver) = channel::<u8>();
+            let task = coracle::spawn(async move {
+                coracle::task::yield_now().await;
+                drop(receiver);
+            });
+            let closed = cut.at(sender.closed()).await;
+            assert!(closed.is_none() || sender.is_closed());
+            sender.closed().await;
+            task.await.unwrap();
+        });
+    });
+    assert!(dropped >= 2, "dropped {dropped} times");
 }

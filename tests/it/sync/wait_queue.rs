@@ -6,6 +6,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 use coracle::sync::{WaitQueue, Waiting};
 
+use super::waiter::{Op, with_meddling_waker};
 use super::{both, foreign_block_on, permutations};
 use crate::support::{self, CountingWaker, poll_once, poll_with};
 
@@ -27,12 +28,12 @@ fn wake_one_wakes_in_the_order_of_arrival() {
         let expected: Vec<_> = (0..5).map(|n| usize::from(n <= chosen)).collect();
         assert_eq!(wakes, expected);
     }
-    assert!(!queue.wake_one() && queue.is_empty());
-    assert_eq!(queue.len(), 5, "those that have not gone on yet are counted");
+    assert!(!queue.wake_one());
+    assert_eq!((queue.len(), queue.is_empty()), (5, false), "those that have not gone on yet are counted");
     for (waiting, _, waker) in &mut waiters {
         assert!(poll_with(waiting, waker).is_ready());
     }
-    assert_eq!(queue.len(), 0);
+    assert!(queue.is_empty());
 }
 
 #[test]
@@ -98,8 +99,8 @@ fn wake_all_does_not_satisfy_two_waits_in_sequence() {
     drop(tasks);
 }
 
-/// One of those that were woken is dropped before it goes on: its wake was for those who waited then, and is not passed on
-/// to one who came later (tokio#5396). A wake by `wake_one` still is.
+/// One of those that were woken is dropped before it goes on: its wake was for those who waited then, and is not passed
+/// on to one who came later (tokio#5396). A wake by `wake_one` still is.
 #[test]
 fn a_waiter_woken_with_all_that_is_dropped_wakes_nobody_who_came_later() {
     let queue = WaitQueue::new();
@@ -142,8 +143,8 @@ fn a_waiter_that_comes_while_all_are_woken_is_not_woken() {
     assert!(poll_once(&mut again.0.lock().unwrap()[0]).is_ready());
 }
 
-/// `chosen` of `n` waiters are chosen one after the other, then all are dropped, in every order, without having gone on:
-/// each wake goes to the first who still waits, until nobody does (tokio#4618, tokio#3652).
+/// `chosen` of `n` waiters are chosen one after the other, then all are dropped, in every order, without having gone
+/// on: each wake goes to the first who still waits, until nobody does (tokio#4618, tokio#3652).
 #[test]
 fn a_chosen_waiter_that_is_dropped_passes_its_wake_on_in_every_order() {
     for n in 1..=4 {
@@ -252,6 +253,30 @@ fn a_waker_that_uses_the_queue_when_it_is_dropped_does_no_harm() {
     let _ = poll_with(&mut waiting, &waker());
     drop(waiting);
     assert_eq!((counting.wakes(), queue.len()), (1, 1));
+}
+
+/// A waker that wakes the queue while it is cloned: who is chosen in that moment, is polled and has another waker, must
+/// not wait on.
+#[test]
+fn a_wake_that_comes_while_the_waker_is_cloned_is_not_lost() {
+    let queue: &'static WaitQueue = support::keep(WaitQueue::new());
+    for wake_all in [false, true] {
+        let (mut waiting, ..) = stand(queue);
+        let woken = Rc::new(std::cell::Cell::new(0));
+        let wakes = woken.clone();
+        let meddle = move |op| match op {
+            Op::Clone if wake_all => _ = queue.wake_all(),
+            Op::Clone => _ = queue.wake_one(),
+            Op::Wake => wakes.set(wakes.get() + 1),
+            Op::Drop => {}
+        };
+        with_meddling_waker(meddle, |waker| {
+            let done = poll_with(&mut waiting, waker).is_ready();
+            assert!(done || woken.get() == 1, "it is chosen, and its last waker is not woken");
+            assert!(done || poll_once(&mut waiting).is_ready(), "the wake is lost");
+        });
+        assert_eq!(queue.len(), 0);
+    }
 }
 
 #[test]
