@@ -1,7 +1,7 @@
 //! Between the tasks of one thread: [`WaitQueue`], and on it the channels, and what keeps tasks in order: locks,
 //! semaphores, events, barriers.
 //!
-//! Nothing here holds a lock or an atomic; and nothing knows the
+//! Nothing here holds a lock or an atomic, but in [`remote`], which has what crosses threads; and nothing knows the
 //! runtime: these types work on any executor of one thread. What a cancelled operation leaves behind is said at each:
 //! nothing is ever lost by it.
 
@@ -17,6 +17,7 @@ pub mod oneshot;
 mod permits;
 pub mod queue;
 mod reentrant_mutex;
+pub mod remote;
 mod rw_lock;
 mod semaphore;
 mod wait_queue;

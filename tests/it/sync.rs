@@ -16,6 +16,7 @@ mod queue;
 mod queue_done;
 mod queue_model;
 mod reentrant_mutex;
+mod remote;
 mod rw_lock;
 mod semaphore;
 mod wait_queue;
