@@ -47,6 +47,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod coroutine;
 mod executor;
 pub mod io;
 pub mod net;

@@ -3,6 +3,9 @@
 //! The executor owns the live tasks and polls those in the run queue, in order. It does not sleep and knows no
 //! descriptor and no clock: when nothing is ready, that is the loop's business.
 
+mod extras;
+
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::Location;
@@ -13,7 +16,10 @@ use slab::Slab;
 
 use crate::observer::{Ending, Observers, TaskId, Wait};
 use crate::task::{Begin, Ended, HomeOwner, JoinHandle, NO_KEY, Outcome, TaskRef, Unobserved, Woken};
-use crate::task::{borrowed_waker, report};
+use crate::task::{borrowed_waker, here, report};
+
+use extras::Extras;
+pub(crate) use extras::LocalKey;
 
 /// See the head of this file.
 pub(crate) struct Executor {
@@ -22,18 +28,21 @@ pub(crate) struct Executor {
     next_id: Cell<u64>,
     /// After the end, a spawned task is cancelled before its handle is returned.
     closed: Cell<bool>,
+    /// Some task has, or had, a local value that is inherited: a spawn must look.
+    inherits: Cell<bool>,
     observers: Observers,
 }
 
 /// What the executor knows of a live task, beyond its header.
 struct Record {
     task: TaskRef,
-    name: Option<Rc<str>>,
+    extras: Option<Box<Extras>>,
 }
 
 impl Executor {
     pub(crate) fn new(home: HomeOwner, observers: Observers) -> Executor {
-        Executor { home, live: RefCell::default(), next_id: Cell::new(1), closed: Cell::new(false), observers }
+        let (live, next_id) = (RefCell::default(), Cell::new(1));
+        Executor { home, live, next_id, closed: Cell::new(false), inherits: Cell::new(false), observers }
     }
 
     pub(crate) fn home(&self) -> &HomeOwner {
@@ -60,21 +69,39 @@ impl Executor {
         at: &'static Location<'static>,
     ) -> JoinHandle<F::Output> {
         let id = self.new_id();
+        let extras = if name.is_some() || self.inherits.get() { self.extras(name.clone()) } else { None };
         let task = {
             let mut live = self.live.borrow_mut();
             let entry = live.vacant_entry();
             let task = TaskRef::new(self.home.home().clone(), id, entry.key() as u32, at, future);
-            entry.insert(Record { task, name });
+            entry.insert(Record { task, extras });
             task
         };
         let handle = JoinHandle::new(task, at);
-        self.observers.tell(|observer| observer.task_spawned(id, at));
+        self.observers.tell(|observer| {
+            observer.task_spawned(id, at);
+            if let Some(name) = &name {
+                observer.task_named(id, name);
+            }
+        });
         if self.closed.get() {
             self.end(task);
         } else {
             self.home.local().enqueue(task.0);
         }
         handle
+    }
+
+    /// What a new task begins with.
+    #[cold]
+    fn extras(&self, name: Option<Rc<str>>) -> Option<Box<Extras>> {
+        let inherited = here::with_key(|home, spawning| {
+            if !self.home.home().is(home) {
+                return None;
+            }
+            Some(self.live.borrow().get(spawning as usize)?.extras.as_ref()?.inherited())
+        });
+        Extras::new(name, inherited.flatten().unwrap_or_default())
     }
 
     fn new_id(&self) -> TaskId {
@@ -132,7 +159,7 @@ impl Executor {
     fn adopt(&self, task: TaskRef) {
         let (id, at) = (self.new_id(), task.header().at());
         task.header().set_id(id);
-        let key = self.live.borrow_mut().insert(Record { task, name: None });
+        let key = self.live.borrow_mut().insert(Record { task, extras: None });
         task.header().key.set(key as u32);
         self.observers.tell(|observer| observer.task_spawned(id, at));
     }
@@ -187,7 +214,10 @@ impl Executor {
     fn complete(&self, task: TaskRef, ending: Ending) {
         let header = task.header();
         let (id, key) = (header.id(), header.key.get());
-        drop(self.live.borrow_mut().remove(key as usize));
+        let record = self.live.borrow_mut().remove(key as usize);
+        if let Some(extras) = record.extras {
+            self.drop_locals(id, *extras);
+        }
         let outcome = header.owner.complete();
         self.observers.tell(|observer| observer.task_ended(id, ending));
         match outcome {
@@ -197,6 +227,14 @@ impl Executor {
                 }
             }
             Outcome::Discard => self.discard(task),
+        }
+    }
+
+    /// One by one: the panic of one is not that of another.
+    #[cold]
+    fn drop_locals(&self, id: TaskId, extras: Extras) {
+        for local in extras.into_locals() {
+            self.contained(id, || drop(local));
         }
     }
 
@@ -287,7 +325,7 @@ impl Executor {
         for (_, record) in self.live.borrow().iter() {
             seen(TaskView {
                 id: record.task.header().id(),
-                name: record.name.clone(),
+                name: record.extras.as_ref().and_then(|extras| extras.name.clone()),
                 spawned_at: record.task.header().at(),
                 wait: record.task.header().wait.get(),
                 ready: record.task.header().owner.is_queued(),
@@ -302,9 +340,26 @@ impl Executor {
         queue
     }
 
-    pub(crate) fn name(&self, task: TaskId) -> Option<Rc<str>> {
-        let live = self.live.borrow();
-        live.iter().find(|(_, record)| record.task.header().id() == task).and_then(|(_, record)| record.name.clone())
+    /// The name of the task with this key.
+    pub(crate) fn name(&self, task: u32) -> Option<Rc<str>> {
+        self.live.borrow().get(task as usize)?.extras.as_ref()?.name.clone()
+    }
+
+    /// A local value of the task with this key.
+    pub(crate) fn local(&self, task: u32, key: LocalKey) -> Option<Rc<dyn Any>> {
+        self.live.borrow().get(task as usize)?.extras.as_ref()?.local(key)
+    }
+
+    /// Gives it one, and returns the one it had.
+    pub(crate) fn set_local(&self, task: u32, key: LocalKey, value: Rc<dyn Any>) -> Option<Rc<dyn Any>> {
+        if key.inherited {
+            self.inherits.set(true);
+        }
+        self.live.borrow_mut().get_mut(task as usize)?.extras.get_or_insert_default().set_local(key, value)
+    }
+
+    pub(crate) fn take_local(&self, task: u32, key: LocalKey) -> Option<Rc<dyn Any>> {
+        self.live.borrow_mut().get_mut(task as usize)?.extras.as_mut()?.take_local(key)
     }
 
     /// The panics that nobody awaited, since the last call.

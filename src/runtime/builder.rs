@@ -5,9 +5,10 @@ use std::future::Future;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::current::current;
+use super::local::with_task;
 use super::turn::Loop;
 use super::{Runtime, current_or_error};
+use crate::executor::Executor;
 use crate::observer::{Observer, Observers};
 use crate::sys::World;
 use crate::task::JoinHandle;
@@ -166,5 +167,5 @@ impl Builder {
 /// assert_eq!(coracle::task::name(), None);
 /// ```
 pub fn name() -> Option<Rc<str>> {
-    current()?.executor.name(crate::task::id()?)
+    with_task(Executor::name)
 }

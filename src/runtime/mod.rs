@@ -7,6 +7,7 @@
 mod builder;
 mod current;
 mod inspect;
+mod local;
 mod spawner;
 mod turn;
 
@@ -26,6 +27,7 @@ use crate::task::{JoinError, JoinHandle};
 pub use builder::{Builder as TaskBuilder, PanicPolicy, RuntimeBuilder, name};
 pub(crate) use current::{at_home, current, current_or_error, on};
 pub use inspect::{Snapshot, SourceView, TimerView};
+pub use local::{Local, NoTask};
 pub use spawner::{RemoteHandle, SpawnError, Spawner};
 pub(crate) use turn::Loop;
 pub use turn::{Budget, Turn};

@@ -11,7 +11,7 @@ use std::ptr;
 use std::task::Context;
 
 use super::header::Header;
-use super::home::Home;
+use super::home::{Home, HomeRef};
 use crate::observer::{TaskId, Wait, WaitReason};
 
 /// How many leaf operations one poll may complete before the next one yields. Arbitrary: large enough to make the
@@ -103,6 +103,11 @@ fn with_task<T>(look: impl FnOnce(&Header) -> T) -> Option<T> {
 /// The task that is being polled on this thread.
 pub(crate) fn task() -> Option<TaskId> {
     with_task(Header::id)
+}
+
+/// Looks at the home of the task that is being polled on this thread, and at its executor's key, if there is one.
+pub(crate) fn with_key<T>(look: impl FnOnce(&HomeRef, u32) -> T) -> Option<T> {
+    with_task(|task| look(task.home(), task.key.get()))
 }
 
 /// Says what the current task waits for, and where in the user's source. Costs a store; the last one of a poll counts.

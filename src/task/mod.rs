@@ -53,7 +53,7 @@ pub(crate) use waker::borrowed_waker;
 pub use yield_now::{YieldNow, yield_now};
 
 pub use crate::observer::TaskId;
-pub use crate::runtime::{TaskBuilder as Builder, name, spawn};
+pub use crate::runtime::{Local, NoTask, TaskBuilder as Builder, name, spawn};
 
 /// The task that is being polled on this thread, if any.
 ///

@@ -6,6 +6,7 @@
 mod support;
 
 mod absences;
+mod coroutine;
 mod examples;
 mod io;
 mod net;

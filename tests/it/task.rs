@@ -4,6 +4,7 @@ mod aborts;
 mod chains;
 mod leaf;
 mod leaves;
+mod locals;
 mod memory;
 mod odd_wakers;
 mod panics;

@@ -4,13 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::RawFd;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
 use coracle::Snapshot;
 use coracle::observer::{Ending, Observer, TaskId, Wait, WaitReason};
 
-/// A live task: where it was spawned, and what it said last that it waits for.
-type Task = (&'static Location<'static>, Option<Wait>);
+/// A live task.
+struct Task {
+    spawned_at: &'static Location<'static>,
+    name: Option<Rc<str>>,
+    /// What it said last that it waits for.
+    wait: Option<Wait>,
+}
 
 /// See the head of this file.
 #[derive(Default)]
@@ -26,8 +32,8 @@ pub(super) struct Fold {
     wrong: RefCell<Vec<String>>,
 }
 
-/// A task, plainly: number, where it was spawned, what it waits for and where, whether it is in the queue.
-type PlainTask = (TaskId, String, Option<(WaitReason, String)>, bool);
+/// A task, plainly: number, name, where it was spawned, what it waits for and where, whether it is in the queue.
+type PlainTask = (TaskId, Option<Rc<str>>, String, Option<(WaitReason, String)>, bool);
 
 /// What can be compared.
 #[derive(Debug, PartialEq)]
@@ -45,7 +51,9 @@ fn plain(wait: Option<Wait>) -> Option<(WaitReason, String)> {
 
 impl State {
     pub(super) fn of(snapshot: &Snapshot) -> State {
-        let task = |task: &coracle::TaskView| (task.id, task.spawned_at.to_string(), plain(task.wait), task.ready);
+        let task = |task: &coracle::TaskView| {
+            (task.id, task.name.clone(), task.spawned_at.to_string(), plain(task.wait), task.ready)
+        };
         State {
             queue: snapshot.queue.clone(),
             tasks: snapshot.tasks.iter().map(task).collect(),
@@ -64,7 +72,9 @@ impl Fold {
         timers.sort();
         State {
             tasks: (self.tasks.borrow().iter())
-                .map(|(id, (at, wait))| (*id, at.to_string(), plain(*wait), queue.contains(id)))
+                .map(|(id, task)| {
+                    (*id, task.name.clone(), task.spawned_at.to_string(), plain(task.wait), queue.contains(id))
+                })
                 .collect(),
             sources: self.sources.borrow().iter().map(|(source, (fd, bits))| (*source, *fd, *bits)).collect(),
             stale: self.stale.get(),
@@ -91,8 +101,13 @@ impl Fold {
 
 impl Observer for Fold {
     fn task_spawned(&self, task: TaskId, at: &'static Location<'static>) {
-        let old = self.tasks.borrow_mut().insert(task, (at, None));
+        let old = self.tasks.borrow_mut().insert(task, Task { spawned_at: at, name: None, wait: None });
         self.must(old.is_none(), || format!("{task} was spawned twice"));
+    }
+
+    fn task_named(&self, task: TaskId, name: &Rc<str>) {
+        let named = self.tasks.borrow_mut().get_mut(&task).map(|live| live.name.replace(name.clone()));
+        self.must(matches!(named, Some(None)), || format!("{task} was named {name}, and before that: {named:?}"));
     }
 
     fn task_queued(&self, task: TaskId) {
@@ -113,8 +128,8 @@ impl Observer for Fold {
 
     fn poll_ended(&self, task: TaskId, wait: Option<Wait>) {
         let known = match self.tasks.borrow_mut().get_mut(&task) {
-            Some((_, old)) => {
-                *old = wait;
+            Some(live) => {
+                live.wait = wait;
                 true
             }
             None => false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use coracle::net::TcpStream;
 use coracle::sync::channel::{Receiver, Sender, bounded};
-use coracle::task::{JoinHandle, yield_now};
+use coracle::task::{Builder, JoinHandle, yield_now};
 use coracle::time::{Sleep, sleep};
 use coracle::{Budget, Runtime};
 use proptest::collection::vec;
@@ -167,7 +167,11 @@ impl Program {
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Spawn(steps) => self.tasks.push(self.runtime.spawn(self.shared.clone().take(steps))),
+            Act::Spawn(steps) => {
+                let name = format!("task of {} steps", steps.len());
+                let future = self.shared.clone().take(steps);
+                self.tasks.push(self.runtime.enter(|| Builder::new().name(name).spawn(future)));
+            }
             Act::Abort(which) => drop(choose(self.tasks.len(), which).map(|index| self.tasks[index].abort())),
             Act::Detach(which) => drop(choose(self.tasks.len(), which).map(|index| self.tasks.swap_remove(index))),
             Act::SetTimer(micros) => {

@@ -7,11 +7,15 @@
 //!
 //! [`Runtime::inspect`]: crate::Runtime::inspect
 
+mod hogs;
+
 use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
+
+pub use hogs::{Hog, Hogs};
 
 /// The number of a task: counted from 1 in each runtime, in order of spawning, never used twice.
 ///
@@ -157,6 +161,8 @@ pub trait Observer {
 
     /// A task was made, and stands for the first time in the run queue (`task_queued` follows).
     fn task_spawned(&self, task: TaskId, at: &'static Location<'static>) {}
+    /// The task that was spawned just now has a name.
+    fn task_named(&self, task: TaskId, name: &Rc<str>) {}
     /// A task was put at the end of the run queue.
     fn task_queued(&self, task: TaskId) {}
     /// A task was taken from the head of the run queue and is polled, or cancelled.
