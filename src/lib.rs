@@ -49,12 +49,14 @@ struct Readme;
 
 pub mod coroutine;
 mod executor;
+mod group;
 pub mod io;
 pub mod net;
 pub mod observer;
 mod projection;
 mod reactor;
 mod runtime;
+pub mod scope;
 pub mod sync;
 pub mod sys;
 pub mod task;

@@ -52,6 +52,10 @@ pub(crate) use state::{Begin, Ended, Outcome, Woken};
 pub(crate) use waker::borrowed_waker;
 pub use yield_now::{YieldNow, yield_now};
 
+pub use crate::group::{
+    Either, FutureSet, Join, JoinAll, JoinSet, Next, NextTask, Pool, PoolFull, PoolJoin, PoolSpawn, Race, Select,
+    Shutdown, TryJoin, TryJoinAll, join, join_all, race, race_ok, select, try_join, try_join_all,
+};
 pub use crate::observer::TaskId;
 pub use crate::runtime::{Local, NoTask, TaskBuilder as Builder, name, spawn};
 
