@@ -30,15 +30,17 @@
 //!
 //! - Run something: [`block_on`], [`spawn`], [`Runtime`].
 //! - Talk: [`net`], and the traits in [`io`].
-//! - Wait: [`time`], the channels in [`sync`].
+//! - Wait: [`time`]; the channels, queues and locks in [`sync`].
+//! - Run several at once: [`task`], [`scope`], [`coroutine`].
+//! - Reach what is next door: [`blocking`], [`fs`], [`process`], [`signal`], [`cores`].
 //! - Drive it from a loop of your own: [`Runtime::turn`], [`Runtime::descriptor`].
 //! - Look inside: [`Runtime::inspect`], [`observer`], [`sys::Hook`].
 //!
 //! # Promises
 //!
-//! One thread: futures and their outputs need not be `Send`. No globals, no hidden threads, no signal handlers. Every
-//! descriptor is close-on-exec, no write raises SIGPIPE, timers are never early, and whatever is ready is served within
-//! 64 polls of other tasks. `ARCHITECTURE.md` has the list, and a test for each.
+//! One thread: futures and their outputs need not be `Send`. No globals, no hidden threads; a pool of threads or a signal
+//! handler only if asked for. Every descriptor is close-on-exec, no write raises SIGPIPE, timers are never early, and
+//! whatever is ready is served within 64 polls of other tasks. `ARCHITECTURE.md` has the list, and a test for each.
 
 #![warn(missing_debug_implementations)]
 
@@ -47,16 +49,21 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod blocking;
+pub mod cores;
 pub mod coroutine;
 mod executor;
+pub mod fs;
 mod group;
 pub mod io;
 pub mod net;
 pub mod observer;
+pub mod process;
 mod projection;
 mod reactor;
 mod runtime;
 pub mod scope;
+pub mod signal;
 pub mod sync;
 pub mod sys;
 pub mod task;

@@ -34,7 +34,6 @@ use arguments::Command;
 use clients::Totals;
 use coracle::net::TcpListener;
 use server::{Answer, Tally};
-use signals::Signals;
 
 fn main() -> ExitCode {
     let command = match arguments::parse(std::env::args_os().skip(1)) {
@@ -86,13 +85,13 @@ fn both() -> io::Result<bool> {
 
 /// The server alone, until a signal.
 fn serve(addresses: &[SocketAddr], answer: Answer) -> io::Result<()> {
-    // Before there is any other thread, so that none is left that a signal could end.
-    let signals = Signals::block()?;
     coracle::block_on(async {
+        // Before anybody can know that there is something to end.
+        let signals = signals::watch()?;
         let listener = listen(addresses)?;
         let tally = Rc::new(Tally::default());
         let accepting = coracle::spawn(server::accept(listener, answer, tally.clone()));
-        signals.abort_at_the_first(accepting.abort_handle())?;
+        signals::abort_at_the_first(signals, accepting.abort_handle());
 
         // An `Err` is the expected end: the task was aborted, and its listener is closed.
         if let Ok(Err(error)) = accepting.await {

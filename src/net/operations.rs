@@ -1,13 +1,14 @@
-//! The futures of a [`TcpStream`](crate::net::TcpStream): what is read into or written from, and an operation that waits if it must.
+//! The futures of a [`Stream`](crate::net::Stream): what is read into or written from, and an operation that waits if it must.
 
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::source::{Done, Operation};
+use super::registration::Done;
+use super::source::Operation;
 
-/// See [`TcpStream::read`](crate::net::TcpStream::read).
+/// See [`Stream::read`](crate::net::Stream::read).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct Read<'a> {
@@ -29,7 +30,7 @@ impl Future for Read<'_> {
     }
 }
 
-/// See [`TcpStream::read_vectored`](crate::net::TcpStream::read_vectored).
+/// See [`Stream::read_vectored`](crate::net::Stream::read_vectored).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct ReadVectored<'a, 'b> {
@@ -49,7 +50,7 @@ impl Future for ReadVectored<'_, '_> {
     }
 }
 
-/// See [`TcpStream::read_exact`](crate::net::TcpStream::read_exact).
+/// See [`Stream::read_exact`](crate::net::Stream::read_exact).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct ReadExact<'a> {
@@ -94,7 +95,7 @@ impl Future for ReadExact<'_> {
     }
 }
 
-/// See [`TcpStream::peek`](crate::net::TcpStream::peek).
+/// See [`Stream::peek`](crate::net::Stream::peek).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct Peek<'a> {
@@ -114,7 +115,7 @@ impl Future for Peek<'_> {
     }
 }
 
-/// See [`TcpStream::write`](crate::net::TcpStream::write).
+/// See [`Stream::write`](crate::net::Stream::write).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct Write<'a> {
@@ -135,7 +136,7 @@ impl Future for Write<'_> {
     }
 }
 
-/// See [`TcpStream::write_vectored`](crate::net::TcpStream::write_vectored).
+/// See [`Stream::write_vectored`](crate::net::Stream::write_vectored).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct WriteVectored<'a, 'b> {
@@ -155,7 +156,7 @@ impl Future for WriteVectored<'_, '_> {
     }
 }
 
-/// See [`TcpStream::write_all`](crate::net::TcpStream::write_all).
+/// See [`Stream::write_all`](crate::net::Stream::write_all).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
 pub struct WriteAll<'a> {

@@ -1,55 +1,56 @@
-//! The halves of a [`TcpStream`]: one reads, one writes.
+//! The halves of a [`Stream`]: one reads, one writes.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::domain::{Domain, Internet};
 use super::operations::{Peek, Read, ReadExact, Write, WriteAll, WriteVectored};
-use super::stream::TcpStream;
+use super::stream::Stream;
 use crate::io::{AsyncRead, AsyncWrite};
 
-/// The reading half of a borrowed stream; see [`TcpStream::split`].
+/// The reading half of a borrowed stream; see [`Stream::split`].
 #[derive(Debug)]
-pub struct ReadHalf<'a> {
-    stream: &'a TcpStream,
+pub struct ReadHalf<'a, D: Domain = Internet> {
+    stream: &'a Stream<D>,
 }
 
-/// The writing half of a borrowed stream; see [`TcpStream::split`].
+/// The writing half of a borrowed stream; see [`Stream::split`].
 #[derive(Debug)]
-pub struct WriteHalf<'a> {
-    stream: &'a TcpStream,
+pub struct WriteHalf<'a, D: Domain = Internet> {
+    stream: &'a Stream<D>,
 }
 
-impl<'a> ReadHalf<'a> {
-    pub(super) fn new(stream: &'a TcpStream) -> ReadHalf<'a> {
+impl<'a, D: Domain> ReadHalf<'a, D> {
+    pub(super) fn new(stream: &'a Stream<D>) -> ReadHalf<'a, D> {
         ReadHalf { stream }
     }
 }
 
-impl<'a> WriteHalf<'a> {
-    pub(super) fn new(stream: &'a TcpStream) -> WriteHalf<'a> {
+impl<'a, D: Domain> WriteHalf<'a, D> {
+    pub(super) fn new(stream: &'a Stream<D>) -> WriteHalf<'a, D> {
         WriteHalf { stream }
     }
 }
 
-/// The reading half of a shared stream; see [`TcpStream::into_split`].
+/// The reading half of a shared stream; see [`Stream::into_split`].
 #[derive(Debug)]
-pub struct OwnedReadHalf {
-    stream: Arc<TcpStream>,
+pub struct OwnedReadHalf<D: Domain = Internet> {
+    stream: Arc<Stream<D>>,
 }
 
-/// The writing half of a shared stream; see [`TcpStream::into_split`].
+/// The writing half of a shared stream; see [`Stream::into_split`].
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    stream: Arc<TcpStream>,
+pub struct OwnedWriteHalf<D: Domain = Internet> {
+    stream: Arc<Stream<D>>,
     /// Whether dropping it ends the direction.
     ends: bool,
 }
 
-impl OwnedReadHalf {
-    pub(super) fn new(stream: Arc<TcpStream>) -> OwnedReadHalf {
+impl<D: Domain> OwnedReadHalf<D> {
+    pub(super) fn new(stream: Arc<Stream<D>>) -> OwnedReadHalf<D> {
         OwnedReadHalf { stream }
     }
 
@@ -68,7 +69,7 @@ impl OwnedReadHalf {
     /// # drop(stream);
     /// # });
     /// ```
-    pub fn reunite(self, writer: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, writer: OwnedWriteHalf<D>) -> Result<Stream<D>, ReuniteError<D>> {
         if !Arc::ptr_eq(&self.stream, &writer.stream) {
             return Err(ReuniteError(self, writer));
         }
@@ -79,8 +80,8 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
-    pub(super) fn new(stream: Arc<TcpStream>) -> OwnedWriteHalf {
+impl<D: Domain> OwnedWriteHalf<D> {
+    pub(super) fn new(stream: Arc<Stream<D>>) -> OwnedWriteHalf<D> {
         OwnedWriteHalf { stream, ends: true }
     }
 
@@ -100,7 +101,7 @@ impl OwnedWriteHalf {
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<D: Domain> Drop for OwnedWriteHalf<D> {
     fn drop(&mut self) {
         if self.ends {
             self.stream.end_writing();
@@ -122,12 +123,14 @@ impl Drop for OwnedWriteHalf {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the halves are not of one stream")]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<D: Domain = Internet>(pub OwnedReadHalf<D>, pub OwnedWriteHalf<D>);
 
 macro_rules! reading_half {
     ($half:ty) => {
-        impl $half {
-            /// See [`TcpStream::read`].
+        impl<D: Domain> $half {
+            /// See [`Stream::read`].
+            ///
+            /// **Cancel safety**: cancel-safe; no byte is lost.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -145,7 +148,9 @@ macro_rules! reading_half {
                 self.stream.read(buffer)
             }
 
-            /// See [`TcpStream::read_exact`].
+            /// See [`Stream::read_exact`].
+            ///
+            /// **Cancel safety**: prefix-safe; [`ReadExact::filled`] says how much was read.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -163,7 +168,9 @@ macro_rules! reading_half {
                 self.stream.read_exact(buffer)
             }
 
-            /// See [`TcpStream::peek`].
+            /// See [`Stream::peek`].
+            ///
+            /// **Cancel safety**: cancel-safe; nothing is taken.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -184,7 +191,7 @@ macro_rules! reading_half {
             /// The address of the other end.
             ///
             /// # Errors
-            /// As [`TcpStream::peer_addr`].
+            /// As [`Stream::peer_addr`].
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -194,12 +201,12 @@ macro_rules! reading_half {
             /// assert!(stream.split().0.peer_addr().is_ok());
             /// # });
             /// ```
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+            pub fn peer_addr(&self) -> io::Result<D::Address> {
                 self.stream.peer_addr()
             }
         }
 
-        impl AsyncRead for $half {
+        impl<D: Domain> AsyncRead for $half {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
                 self.stream.poll_read(cx, buffer)
             }
@@ -217,8 +224,10 @@ macro_rules! reading_half {
 
 macro_rules! writing_half {
     ($half:ty) => {
-        impl $half {
-            /// See [`TcpStream::write`].
+        impl<D: Domain> $half {
+            /// See [`Stream::write`].
+            ///
+            /// **Cancel safety**: cancel-safe; not done means nothing written.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -233,7 +242,9 @@ macro_rules! writing_half {
                 self.stream.write(bytes)
             }
 
-            /// See [`TcpStream::write_vectored`].
+            /// See [`Stream::write_vectored`].
+            ///
+            /// **Cancel safety**: cancel-safe; not done means nothing written.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -249,7 +260,9 @@ macro_rules! writing_half {
                 self.stream.write_vectored(buffers)
             }
 
-            /// See [`TcpStream::write_all`].
+            /// See [`Stream::write_all`].
+            ///
+            /// **Cancel safety**: prefix-safe; [`WriteAll::written`] says how much was written.
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -267,7 +280,7 @@ macro_rules! writing_half {
             /// Ends this direction: the peer reads the end. Doing it again is no error.
             ///
             /// # Errors
-            /// As [`TcpStream::shutdown`].
+            /// As [`Stream::shutdown`].
             ///
             /// ```
             /// # use coracle::net::{TcpListener, TcpStream};
@@ -282,7 +295,7 @@ macro_rules! writing_half {
             }
         }
 
-        impl AsyncWrite for $half {
+        impl<D: Domain> AsyncWrite for $half {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
                 self.stream.poll_write(cx, bytes)
             }
@@ -306,7 +319,7 @@ macro_rules! writing_half {
     };
 }
 
-reading_half!(ReadHalf<'_>);
-reading_half!(OwnedReadHalf);
-writing_half!(WriteHalf<'_>);
-writing_half!(OwnedWriteHalf);
+reading_half!(ReadHalf<'_, D>);
+reading_half!(OwnedReadHalf<D>);
+writing_half!(WriteHalf<'_, D>);
+writing_half!(OwnedWriteHalf<D>);

@@ -1,10 +1,11 @@
-//! [`TcpStream`]: a connection.
+//! [`Stream`]: a connection that carries bytes, in order, both ways: [`TcpStream`] and, in `unix.rs`, `UnixStream`.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,17 +13,16 @@ use std::task::{Context, Poll};
 
 use super::addresses::ToSocketAddrs;
 use super::connect::Connect;
+use super::domain::{Domain, Internet};
 use super::operations::{Peek, Read, ReadExact, ReadVectored, Write, WriteAll, WriteVectored};
-use super::source::{Done, Interest, Operation, Place, Source};
+use super::registration::{Done, Interest, Place};
+use super::source::{Operation, Source, descriptor};
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::io::{AsyncRead, AsyncWrite};
 
 /// A TCP connection.
 ///
-/// All methods take `&self`, so one task may read while another writes; [`split`](TcpStream::split) and
-/// [`into_split`](TcpStream::into_split) make halves for code that wants to own them. Several tasks may even read, in
-/// order of their calls, but which bytes each gets is a matter of chance. The `poll_…` methods keep one waker for each
-/// direction: the last to poll is woken. Dropping the stream closes the connection.
+/// Most of what it can do, it can do as a [`Stream`].
 ///
 /// ```
 /// use coracle::net::{TcpListener, TcpStream};
@@ -37,21 +37,47 @@ use crate::io::{AsyncRead, AsyncWrite};
 ///     std::io::Result::Ok(())
 /// }).unwrap();
 /// ```
-pub struct TcpStream {
+pub type TcpStream = Stream<Internet>;
+
+/// A connection: a [`TcpStream`] or a [`UnixStream`](super::UnixStream).
+///
+/// All methods take `&self`, so one task may read while another writes; [`split`](Stream::split) and
+/// [`into_split`](Stream::into_split) make halves for code that wants to own them. Several tasks may even read, in
+/// order of their calls, but which bytes each gets is a matter of chance. The `poll_…` methods keep one waker for each
+/// direction: the last to poll is woken. Dropping the stream closes the connection.
+///
+/// ```
+/// use coracle::net::UnixStream;
+/// coracle::block_on(async {
+///     let (one, other) = UnixStream::pair()?;
+///     one.write_all(b"ping").await?;
+///     let mut buffer = [0; 16];
+///     let n = other.read(&mut buffer).await?;
+///     assert_eq!(&buffer[..n], b"ping");
+///     std::io::Result::Ok(())
+/// }).unwrap();
+/// ```
+pub struct Stream<D> {
     pub(super) source: Source,
+    domain: PhantomData<D>,
 }
 
 impl TcpStream {
-    pub(super) fn from_source(source: Source) -> TcpStream {
-        TcpStream { source }
-    }
-
-    /// Connects to the first of `addresses` that answers; they are tried one after the other, from the first poll on.
+    /// Connects to the first of `addresses` that answers: an address, several, or a name and a port, such as
+    /// `"example.com:80"` or `("example.com", 80)`, which is first [looked up](super::resolve()). It begins at the
+    /// first poll.
     ///
-    /// **Cancel safety**: cancel-safe; the socket of an attempt that is given up is closed.
+    /// Several are raced, as RFC 8305 says: when one has failed, or has not answered for 250 ms, the next is tried
+    /// beside it. Those of a name are tried by turns of IPv6 and IPv4, beginning with the kind that the system
+    /// prefers; a list in its own order.
+    ///
+    /// **Cancel safety**: cancel-safe; the sockets of attempts that are given up are closed, and the look-up goes on
+    /// alone.
     ///
     /// # Errors
-    /// The last address's: [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) and the like. Outside of a runtime.
+    /// If one address was tried, its own: [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) and the like. If more
+    /// were, one of the last one's kind that names each, with what became of it. What the look-up says. Outside of a
+    /// runtime.
     ///
     /// ```
     /// use coracle::net::{TcpListener, TcpStream};
@@ -63,6 +89,77 @@ impl TcpStream {
     #[track_caller]
     pub fn connect(addresses: impl ToSocketAddrs) -> Connect {
         Connect::new(addresses)
+    }
+
+    /// A stream of std becomes one of the current runtime's. It is made non-blocking.
+    ///
+    /// # Errors
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// coracle::block_on(async {
+    ///     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    ///     let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    ///     coracle::net::TcpStream::from_std(stream).unwrap();
+    /// });
+    /// ```
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        TcpStream::try_from(OwnedFd::from(stream))
+    }
+
+    /// The stream as one of std, for another thread or runtime. It stays non-blocking.
+    ///
+    /// ```
+    /// # use coracle::net::{TcpListener, TcpStream};
+    /// # coracle::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    /// stream.into_std().set_nonblocking(false).unwrap();
+    /// # });
+    /// ```
+    pub fn into_std(self) -> std::net::TcpStream {
+        OwnedFd::from(self).into()
+    }
+}
+
+impl<D: Domain> Stream<D> {
+    #[inline]
+    pub(super) fn from_source(source: Source) -> Stream<D> {
+        Stream { source: D::stream(source), domain: PhantomData }
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    ///
+    /// ```
+    /// # use coracle::net::{TcpListener, TcpStream};
+    /// # coracle::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    /// assert!(stream.local_addr().unwrap().ip().is_loopback());
+    /// # });
+    /// ```
+    pub fn local_addr(&self) -> io::Result<D::Address> {
+        D::address(self.source.world().local_address(self.source.as_fd())?)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if it has gone.
+    ///
+    /// ```
+    /// # use coracle::net::{TcpListener, TcpStream};
+    /// # coracle::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    /// assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+    /// # });
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<D::Address> {
+        D::address(self.source.world().peer_address(self.source.as_fd())?)
     }
 
     // ---- reading -------------------------------------------------------------------------------------------------
@@ -93,7 +190,7 @@ impl TcpStream {
 
     /// Reads once into several buffers, in order; at most the first 1,024 of them.
     ///
-    /// **Cancel safety** and errors: as [`read`](TcpStream::read).
+    /// **Cancel safety** and errors: as [`read`](Stream::read).
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -119,7 +216,7 @@ impl TcpStream {
     /// [`ReadExact::filled`] says how much it is, if it is awaited by `&mut`.
     ///
     /// # Errors
-    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the end comes before, else as [`read`](TcpStream::read).
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the end comes before, else as [`read`](Stream::read).
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -139,7 +236,7 @@ impl TcpStream {
 
     /// Reads without taking: the next read gives the same bytes again.
     ///
-    /// **Cancel safety** and errors: as [`read`](TcpStream::read).
+    /// **Cancel safety** and errors: as [`read`](Stream::read).
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -158,7 +255,7 @@ impl TcpStream {
         Peek { operation: self.reading(), buffer }
     }
 
-    /// [`read`](TcpStream::read) for code that polls.
+    /// [`read`](Stream::read) for code that polls.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -182,7 +279,7 @@ impl TcpStream {
         })
     }
 
-    /// [`poll_read`](TcpStream::poll_read) into memory that need not be initialised: the bytes up to the count that it
+    /// [`poll_read`](Stream::poll_read) into memory that need not be initialised: the bytes up to the count that it
     /// gives are, afterwards.
     ///
     /// ```
@@ -209,7 +306,7 @@ impl TcpStream {
         })
     }
 
-    /// [`read_vectored`](TcpStream::read_vectored) for code that polls.
+    /// [`read_vectored`](Stream::read_vectored) for code that polls.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -234,7 +331,7 @@ impl TcpStream {
         })
     }
 
-    /// [`peek`](TcpStream::peek) for code that polls.
+    /// [`peek`](Stream::peek) for code that polls.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -301,7 +398,7 @@ impl TcpStream {
 
     /// Writes once from several buffers, in order; at most the first 1,024 of them.
     ///
-    /// **Cancel safety** and errors: as [`write`](TcpStream::write).
+    /// **Cancel safety** and errors: as [`write`](Stream::write).
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -324,7 +421,7 @@ impl TcpStream {
     /// it is, if it is awaited by `&mut`.
     ///
     /// # Errors
-    /// As [`write`](TcpStream::write).
+    /// As [`write`](Stream::write).
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -339,7 +436,7 @@ impl TcpStream {
         WriteAll { operation: self.writing(), bytes, written: 0 }
     }
 
-    /// [`write`](TcpStream::write) for code that polls.
+    /// [`write`](Stream::write) for code that polls.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -359,7 +456,7 @@ impl TcpStream {
         })
     }
 
-    /// [`write_vectored`](TcpStream::write_vectored) for code that polls.
+    /// [`write_vectored`](Stream::write_vectored) for code that polls.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -394,7 +491,7 @@ impl TcpStream {
         Poll::Ready(Ok(()))
     }
 
-    /// [`shutdown`](TcpStream::shutdown) of the writing direction, for code that is written for any stream. Never waits.
+    /// [`shutdown`](Stream::shutdown) of the writing direction, for code that is written for any stream. Never waits.
     ///
     /// ```
     /// # use coracle::net::{TcpListener, TcpStream};
@@ -505,7 +602,7 @@ impl TcpStream {
     /// writer.write_all(b"bytes").await.unwrap();
     /// # });
     /// ```
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    pub fn split(&mut self) -> (ReadHalf<'_, D>, WriteHalf<'_, D>) {
         (ReadHalf::new(self), WriteHalf::new(self))
     }
 
@@ -522,49 +619,17 @@ impl TcpStream {
     /// # drop(reader);
     /// # });
     /// ```
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    pub fn into_split(self) -> (OwnedReadHalf<D>, OwnedWriteHalf<D>) {
         let stream = Arc::new(self);
         (OwnedReadHalf::new(stream.clone()), OwnedWriteHalf::new(stream))
-    }
-
-    // ---- to and from elsewhere -----------------------------------------------------------------------------------
-
-    /// A stream of std becomes one of the current runtime's. It is made non-blocking.
-    ///
-    /// # Errors
-    /// Outside of a runtime.
-    ///
-    /// ```
-    /// coracle::block_on(async {
-    ///     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    ///     let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    ///     coracle::net::TcpStream::from_std(stream).unwrap();
-    /// });
-    /// ```
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        TcpStream::try_from(OwnedFd::from(stream))
-    }
-
-    /// The stream as one of std, for another thread or runtime. It stays non-blocking.
-    ///
-    /// ```
-    /// # use coracle::net::{TcpListener, TcpStream};
-    /// # coracle::block_on(async {
-    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    /// stream.into_std().set_nonblocking(false).unwrap();
-    /// # });
-    /// ```
-    pub fn into_std(self) -> std::net::TcpStream {
-        OwnedFd::from(self).into()
     }
 }
 
 macro_rules! forward_to_the_stream {
     ($type:ty) => {
-        impl AsyncRead for $type {
+        impl<D: Domain> AsyncRead for $type {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-                TcpStream::poll_read(&self, cx, buffer)
+                Stream::<D>::poll_read(&self, cx, buffer)
             }
 
             fn poll_read_vectored(
@@ -572,13 +637,13 @@ macro_rules! forward_to_the_stream {
                 cx: &mut Context<'_>,
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                TcpStream::poll_read_vectored(&self, cx, buffers)
+                Stream::<D>::poll_read_vectored(&self, cx, buffers)
             }
         }
 
-        impl AsyncWrite for $type {
+        impl<D: Domain> AsyncWrite for $type {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-                TcpStream::poll_write(&self, cx, bytes)
+                Stream::<D>::poll_write(&self, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -586,56 +651,39 @@ macro_rules! forward_to_the_stream {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                TcpStream::poll_write_vectored(&self, cx, buffers)
+                Stream::<D>::poll_write_vectored(&self, cx, buffers)
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                TcpStream::poll_flush(&self, cx)
+                Stream::<D>::poll_flush(&self, cx)
             }
 
             fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                TcpStream::poll_shutdown(&self, cx)
+                Stream::<D>::poll_shutdown(&self, cx)
             }
         }
     };
 }
 
-forward_to_the_stream!(TcpStream);
-forward_to_the_stream!(&TcpStream);
+forward_to_the_stream!(Stream<D>);
+forward_to_the_stream!(&Stream<D>);
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.as_fd()
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.as_raw_fd()
-    }
-}
+descriptor!(owns: [D] Stream<D>);
 
 /// A descriptor of a connected socket becomes a stream of the current runtime's; it is made non-blocking. An error
 /// outside of a runtime: hence not `From`.
-impl TryFrom<OwnedFd> for TcpStream {
+impl<D: Domain> TryFrom<OwnedFd> for Stream<D> {
     type Error = io::Error;
 
-    fn try_from(fd: OwnedFd) -> io::Result<TcpStream> {
-        let source = Source::new(fd)?;
-        source.world().set_nonblocking(source.as_fd())?;
-        Ok(TcpStream { source })
+    fn try_from(fd: OwnedFd) -> io::Result<Stream<D>> {
+        Ok(Stream::from_source(Source::adopt(fd)?))
     }
 }
 
-impl From<TcpStream> for OwnedFd {
-    fn from(stream: TcpStream) -> OwnedFd {
-        stream.source.into_fd()
-    }
-}
-
-impl fmt::Debug for TcpStream {
+impl<D: Domain> fmt::Debug for Stream<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpStream")
+        let [name, ..] = D::NAMES;
+        f.debug_struct(name)
             .field("fd", &self.as_raw_fd())
             .field("local", &self.local_addr().ok())
             .field("peer", &self.peer_addr().ok())

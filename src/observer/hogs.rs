@@ -16,7 +16,7 @@ use crate::sys::World;
 /// An observer that reports each poll that took longer than a limit, when it ends.
 ///
 /// What a task did in that poll is between the point where it last waited and [`Hog::then`]. The cures: await
-/// [`yield_now`](crate::task::yield_now) now and then, or give the work to a thread.
+/// [`yield_now`](crate::task::yield_now) now and then, or give the work to [`blocking`](crate::blocking).
 ///
 /// ```
 /// use coracle::observer::Hogs;

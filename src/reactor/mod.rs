@@ -90,16 +90,19 @@ impl Reactor {
     // ---- a source's life -----------------------------------------------------------------------------------------
 
     /// Registers a descriptor that has just said `WouldBlock`: it counts as ready for nothing, until the next wait says
-    /// otherwise. On an error nothing is left behind.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>) -> io::Result<Token> {
+    /// otherwise; but for the bits `always`, of those that stay set. On an error nothing is left behind.
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, always: Readiness) -> io::Result<Token> {
         let generation = self.next_generation();
-        let slot = Slot::new(generation, fd.as_raw_fd());
+        let slot = Slot::new(generation, fd.as_raw_fd(), always);
         let token = token(generation, self.slots.borrow_mut().insert(slot));
         if let Err(error) = self.poller().and_then(|poller| poller.add(fd, token)) {
             self.slots.borrow_mut().remove(key(token));
             return Err(error);
         }
         self.observers.tell(|observer| observer.source_added(token, fd.as_raw_fd()));
+        if always != Readiness::NONE {
+            self.observers.tell(|observer| observer.source_ready(token, always.bits()));
+        }
         Ok(token)
     }
 
@@ -310,10 +313,10 @@ mod tests {
         use std::os::fd::AsFd;
         let reactor = Reactor::new(World::kernel(), Observers::default());
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let old = reactor.add(ours.as_fd()).unwrap();
+        let old = reactor.add(ours.as_fd(), Readiness::NONE).unwrap();
         reactor.deregister(ours.as_fd());
         reactor.remove(old);
-        let new = reactor.add(ours.as_fd()).unwrap();
+        let new = reactor.add(ours.as_fd(), Readiness::NONE).unwrap();
         assert_eq!(key(old), key(new), "the slot is used again");
         reactor.events.borrow_mut().push(Event { token: old, readiness: Readiness::READ });
         reactor.dispatch();

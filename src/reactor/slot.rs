@@ -58,8 +58,8 @@ impl Waiters {
 }
 
 impl Slot {
-    pub(super) fn new(generation: u32, fd: RawFd) -> Slot {
-        Slot { generation, fd, ready: Readiness::NONE, waiters: Default::default() }
+    pub(super) fn new(generation: u32, fd: RawFd, ready: Readiness) -> Slot {
+        Slot { generation, fd, ready, waiters: Default::default() }
     }
 
     pub(super) fn is(&self, token: Token) -> bool {

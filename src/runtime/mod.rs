@@ -6,6 +6,7 @@
 
 mod builder;
 mod current;
+mod extensions;
 mod inspect;
 mod local;
 mod spawner;

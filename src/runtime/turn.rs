@@ -18,10 +18,11 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::builder::PanicPolicy;
+use super::extensions::Extensions;
 use crate::executor::Executor;
 use crate::observer::Observers;
 use crate::reactor::Reactor;
-use crate::sys::{Token, World};
+use crate::sys::{Readiness, Token, World};
 use crate::task::{self, HomeOwner, HomeRef, JoinHandle};
 use crate::timers::Timers;
 
@@ -93,6 +94,8 @@ pub(crate) struct Loop {
     pub(crate) executor: Executor,
     pub(crate) reactor: Reactor,
     pub(crate) timers: Timers,
+    /// What the modules above keep one of for each runtime.
+    pub(crate) extensions: Extensions,
     observers: Observers,
     panic_policy: PanicPolicy,
     /// Polls since the world was last looked at.
@@ -113,6 +116,7 @@ impl Loop {
             executor: Executor::new(home, observers.clone()),
             reactor: Reactor::new(world.clone(), observers.clone()),
             timers: Timers::new(world.now(), observers.clone()),
+            extensions: Extensions::default(),
             world,
             observers,
             panic_policy,
@@ -305,9 +309,9 @@ impl Loop {
     }
 
     /// Registers a descriptor; see [`Reactor::add`].
-    pub(crate) fn register(&self, fd: BorrowedFd<'_>) -> io::Result<Token> {
+    pub(crate) fn register(&self, fd: BorrowedFd<'_>, always: Readiness) -> io::Result<Token> {
         self.make_poller()?;
-        self.reactor.add(fd)
+        self.reactor.add(fd, always)
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -316,10 +320,11 @@ impl Loop {
 
     // ---- the end -------------------------------------------------------------------------------------------------
 
-    /// Tasks first: what they own gives back its timers and descriptors in the ordinary way. Then what is left of
-    /// those, which belongs to values that outlive the runtime.
+    /// Tasks first: what they own gives back its timers and descriptors in the ordinary way; so do the extensions. Then
+    /// what is left of those, which belongs to values that outlive the runtime.
     pub(super) fn shutdown(&self) {
         self.executor.shutdown();
+        self.extensions.clear();
         self.timers.shutdown();
         self.reactor.shutdown();
         self.executor.home().set_notifier(None);

@@ -7,7 +7,8 @@
 //! 2. Each arrival of data is an edge, also while earlier data is unread. So a read shorter than its buffer has drained
 //!    the socket, and whatever comes later is a new edge. Three exceptions, all visible as bits that stay set: the end
 //!    of the stream (`EPOLLRDHUP`) and an error, which make no further edge, and urgent data (`EPOLLPRI`), which ends
-//!    a read early although more is there.
+//!    a read early although more is there. A fourth shows nowhere: a read of a Unix stream ends where descriptors came
+//!    with the bytes. So `net` sets the bit of the third for those from the beginning.
 //! 3. A write shorter than asked has filled the socket; room makes an `EPOLLOUT` edge, because the kernel notes the
 //!    refusal (SOCK_NOSPACE) also when it took a part.
 //! 4. `EPOLLHUP` and `EPOLLERR` come unasked, `EPOLLHUP` also *without* `EPOLLIN` (a pipe whose writer closed) and on a
@@ -17,6 +18,8 @@
 //! 6. Every write to an eventfd is an edge, so the counter need never be read, but when it is full.
 //! 7. `epoll_pwait2` (Linux 5.11) takes nanoseconds; `epoll_wait` takes milliseconds, which are rounded *up*, so that
 //!    a deadline is never missed to the early side and no loop spins through the last millisecond.
+//! 8. A datagram that a full receiver refuses is an `EPOLLOUT` edge of its *sender*, whose memory it took and gave back:
+//!    waiting for that would spin. So an unconnected Unix socket does not wait for it (`net/retry.rs`).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -161,6 +164,13 @@ fn drain(eventfd: &OwnedFd) {
     let mut counter = 0u64;
     // SAFETY: S1: eight bytes into `counter`. A failure leaves the counter, and the caller tries again.
     let _ = unsafe { libc::read(eventfd.as_raw_fd(), (&raw mut counter).cast(), 8) };
+}
+
+/// A *pidfd*: it becomes readable when the process has ended and can be reaped. It is close-on-exec. Kernels before 5.3
+/// do not know the call, and some sandboxes refuse it.
+pub(crate) fn exit_descriptor(number: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    fresh(unsafe { libc::syscall(libc::SYS_pidfd_open, number as libc::pid_t, 0) } as libc::c_int)
 }
 
 fn translate(bits: u32) -> Readiness {

@@ -4,6 +4,7 @@
 //! counts and traces are made of. It knows calls and descriptors, not tasks.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 /// One kind of call to the world.
@@ -22,6 +23,10 @@ pub enum Call {
     Nap,
     /// A thread is started.
     Thread,
+    /// The processors are asked for.
+    Processors,
+    /// A thread is kept on one processor.
+    Pin,
     /// A poller is made.
     Poller,
     /// A descriptor is registered with a poller.
@@ -58,12 +63,45 @@ pub enum Call {
     SetOption,
     /// A descriptor is closed. Cannot be made to fail.
     Close,
+    /// A pair of Unix sockets is made.
+    SocketPair,
+    /// A message is received: a datagram with its address, or bytes with descriptors.
+    ReceiveMessage,
+    /// A message is sent.
+    SendMessage,
+    /// The credentials of a peer are asked for.
+    Credentials,
+    /// A multicast group is joined or left.
+    Membership,
+    /// A pipe is made.
+    Pipe,
+    /// Bytes are read from what is no socket.
+    Read,
+    /// Bytes are written to what is no socket.
+    Write,
+    /// The system is asked whether a descriptor is ready now.
+    Ready,
+    /// Signals are taken note of from now on.
+    Watch,
+    /// A program is started.
+    Spawn,
+    /// A descriptor is made that shows the end of a child.
+    ExitDescriptor,
+    /// A thread waits for the end of a child.
+    AwaitExit,
+    /// A child is asked how it has ended.
+    Reap,
+    /// A signal is sent to a child.
+    SendSignal,
+    /// A name is looked up, on a thread of the blocking pool.
+    Resolve,
 }
 
 /// Sees every call to the world, and may make it fail.
 ///
-/// Called on the runtime's thread, but for [`Call::Notify`] and what dropping a socket takes ([`Call::Shutdown`],
-/// [`Call::Remove`], [`Call::Close`]), which can come from any. A hook must not call the runtime that it watches.
+/// Called on the runtime's thread, but for [`Call::Notify`], what dropping a socket takes ([`Call::Shutdown`],
+/// [`Call::Remove`], [`Call::Close`]), and what a pool of threads takes ([`Call::Thread`], [`Call::Now`]), which can come
+/// from any. A hook must not call the runtime that it watches.
 ///
 /// ```
 /// use coracle::sys::{Call, Hook, World};
@@ -91,5 +129,12 @@ pub trait Hook: Send + Sync {
     /// After a call that was made, with its error if it failed.
     fn after(&self, call: Call, fd: Option<RawFd>, error: Option<&io::Error>) {
         let _ = (call, fd, error);
+    }
+
+    /// Answers in place of the system's resolver, if it likes, when a name is looked up. It may block: this is called
+    /// on a thread of the blocking pool.
+    fn resolve(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        let _ = (host, port);
+        None
     }
 }

@@ -49,6 +49,7 @@ const READ: i64 = libc::EVFILT_READ as _;
 const WRITE: i64 = libc::EVFILT_WRITE as _;
 const USER: i64 = libc::EVFILT_USER as _;
 const TIMER: i64 = libc::EVFILT_TIMER as _;
+const PROCESS: i64 = libc::EVFILT_PROC as _;
 const EDGES: u32 = (libc::EV_ADD | libc::EV_CLEAR) as _;
 const ONCE: u32 = (libc::EV_ADD | libc::EV_ONESHOT) as _;
 const DELETE: u32 = libc::EV_DELETE as _;
@@ -124,12 +125,14 @@ impl KernelPoller {
 }
 
 impl Poller for KernelPoller {
-    /// A filter may be refused because the descriptor is not open in its direction (a pipe on macOS, a device): then
-    /// the other is all there is to watch. Any other refusal is an error, and nothing is left behind.
+    /// A filter may be refused because the descriptor is not open in its direction (a pipe on macOS, a device), or is
+    /// a kqueue, which can be waited on, but not written to: then the other is all there is to watch. Any other
+    /// refusal is an error, and nothing is left behind.
     fn add(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
         let (error, other) = match self.change_both(fd, EDGES, token)? {
             [Ok(()), Ok(())] => return Ok(()),
             [Err(error), Err(_)] => return Err(error),
+            [Ok(()), Err(error)] if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
             [Ok(()), Err(error)] => (error, libc::O_RDONLY),
             [Err(error), Ok(())] => (error, libc::O_WRONLY),
         };
@@ -190,6 +193,20 @@ impl Poller for KernelPoller {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.kqueue.as_fd()
     }
+}
+
+/// A kqueue with the end of a process in it: what is registered with another kqueue becomes readable when it has
+/// something to report. A process that has ended already is refused by some systems, and reported by others. The report
+/// comes a moment before the process can be reaped.
+pub(crate) fn exit_descriptor(number: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let kqueue = fresh(unsafe { libc::kqueue() })?;
+    set_close_on_exec(kqueue.as_fd())?;
+    let mut change = event(number as usize, PROCESS, ONCE);
+    change.fflags = libc::NOTE_EXIT as _;
+    // SAFETY: S1: one change, which lives to the end of the call, and room for no event.
+    check(unsafe { libc::kevent(kqueue.as_raw_fd(), &change, 1, ptr::null_mut(), 0, ptr::null()) })?;
+    Ok(kqueue)
 }
 
 /// An event, or a change, with nothing but these in it.

@@ -4,6 +4,8 @@
 //! heads of `epoll.rs` and `kqueue.rs`. Where those two differ, a test demands what both promise.
 
 mod hooks;
+mod messages;
+mod plain;
 mod polling;
 mod sockets;
 mod waits;
@@ -78,6 +80,7 @@ fn loopback(family: Family) -> SocketAddr {
     match family {
         Family::V4 => (Ipv4Addr::LOCALHOST, 0).into(),
         Family::V6 => (Ipv6Addr::LOCALHOST, 0).into(),
+        Family::Unix => panic!("a Unix socket has no loopback address"),
     }
 }
 
@@ -85,7 +88,7 @@ fn listener(world: &World, family: Family) -> (OwnedFd, SocketAddr) {
     let fd = world.socket(family, Kind::Stream).unwrap();
     world.bind(fd.as_fd(), loopback(family)).unwrap();
     world.listen(fd.as_fd(), 16).unwrap();
-    let address = world.local_address(fd.as_fd()).unwrap();
+    let address = world.local_address(fd.as_fd()).unwrap().to_ip().unwrap();
     (fd, address)
 }
 

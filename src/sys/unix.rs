@@ -1,26 +1,30 @@
-//! [`Kernel`]: the calls that all Unix systems share. Differences are in `os.rs`, polling in `epoll.rs`, `kqueue.rs`.
+//! [`Kernel`]: the calls that all Unix systems share. Differences are in `os.rs`, polling in `epoll.rs`, `kqueue.rs`,
+//! messages in `message.rs`, what is no socket in `plain.rs`.
 //!
 //! Rules for the `unsafe` in `sys`:
 //!
 //! - **S1 (lent memory)**: a pointer given to the kernel points into a value that outlives the call, with its true length.
 //! - **S2 (fresh descriptor)**: a non-negative result of a call that makes a descriptor is open and owned by nobody else.
 //! - **S3 (plain data)**: the C structs used here are integers only; zeroes are a value of them.
+//! - **S4 (any moment)**: a handler of signals or forks takes no lock, allocates nothing and leaves `errno` as it was.
+//! - **S5 (lent to us)**: what the C library made for us is not used after it was given back, which is done once.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{self, MaybeUninit};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use super::address::RawAddress;
-use super::{Backend, Family, Kind, Poller, SocketOption, Thread, os};
+use super::{Address, Credentials, Group, Received, message, plain};
+use super::{Backend, Family, Kind, Poller, Signal, SignalWatch, SocketOption, Thread, os, process, resolve};
 
 /// How many slices one vectored call carries at most: POSIX's IOV_MAX is 1024 on all systems we know.
-const MOST_SLICES: usize = 1024;
+pub(super) const MOST_SLICES: usize = 1024;
 
 /// The real kernel. It has no state of its own.
 pub(super) struct Kernel;
@@ -43,6 +47,14 @@ impl Backend for Kernel {
         std::thread::Builder::new().name(name.to_owned()).spawn(body)
     }
 
+    fn processors(&self) -> io::Result<Vec<usize>> {
+        os::processors()
+    }
+
+    fn pin(&self, processor: usize) -> io::Result<()> {
+        os::pin(processor)
+    }
+
     fn poller(&self) -> io::Result<Arc<dyn Poller>> {
         Ok(Arc::new(os::KernelPoller::new()?))
     }
@@ -51,20 +63,24 @@ impl Backend for Kernel {
         let domain = match family {
             Family::V4 => libc::AF_INET,
             Family::V6 => libc::AF_INET6,
-        };
-        let kind = match kind {
-            Kind::Stream => libc::SOCK_STREAM,
+            Family::Unix => libc::AF_UNIX,
         };
         // SAFETY: no pointers.
-        let fd = fresh(unsafe { libc::socket(domain, kind | os::BORN_FLAGS, 0) })?;
+        let fd = fresh(unsafe { libc::socket(domain, number_of(kind) | os::BORN_FLAGS, 0) })?;
         os::finish_socket(&fd)?;
         Ok(fd)
     }
 
-    fn bind(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        let raw = RawAddress::of(address);
-        // SAFETY: S1: `raw` lives to the end of the call.
-        check(unsafe { libc::bind(fd.as_raw_fd(), raw.as_ptr(), raw.length) }).map(drop)
+    fn socket_pair(&self, kind: Kind) -> io::Result<(OwnedFd, OwnedFd)> {
+        let mut ends = [-1; 2];
+        // SAFETY: S1: room for two descriptors.
+        let made = unsafe { libc::socketpair(libc::AF_UNIX, number_of(kind) | os::BORN_FLAGS, 0, ends.as_mut_ptr()) };
+        fresh_pair(made, ends, os::finish_socket)
+    }
+
+    fn bind(&self, fd: BorrowedFd<'_>, address: &Address) -> io::Result<()> {
+        // SAFETY: S1: `address` lives to the end of the call.
+        check(unsafe { libc::bind(fd.as_raw_fd(), address.as_ptr(), address.length) }).map(drop)
     }
 
     fn listen(&self, fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
@@ -72,18 +88,17 @@ impl Backend for Kernel {
         check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
     }
 
-    fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-        let mut raw = RawAddress::empty();
-        let (storage, length) = raw.as_mut_ptrs();
+    fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
+        let mut address = Address::empty();
+        let (storage, length) = address.as_mut_ptrs();
         let fd = fresh(os::accept(fd, storage, length))?;
         os::finish_socket(&fd)?;
-        Ok((fd, raw.to_std()?))
+        Ok((fd, address))
     }
 
-    fn connect(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        let raw = RawAddress::of(address);
-        // SAFETY: S1: `raw` lives to the end of the call.
-        match check(unsafe { libc::connect(fd.as_raw_fd(), raw.as_ptr(), raw.length) }) {
+    fn connect(&self, fd: BorrowedFd<'_>, address: &Address) -> io::Result<()> {
+        // SAFETY: S1: `address` lives to the end of the call.
+        match check(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.length) }) {
             Ok(_) => Ok(()),
             // POSIX: an interrupted connect goes on by itself, like one that has only begun.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
@@ -125,6 +140,20 @@ impl Backend for Kernel {
         count(unsafe { libc::sendmsg(fd.as_raw_fd(), &message, os::SEND_FLAGS) })
     }
 
+    fn receive_message(&self, fd: BorrowedFd<'_>, buffer: &mut [u8], most: usize, peek: bool) -> io::Result<Received> {
+        message::receive(fd, buffer, most, peek)
+    }
+
+    fn send_message(
+        &self,
+        fd: BorrowedFd<'_>,
+        bytes: &[u8],
+        to: Option<&Address>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
+        message::send(fd, bytes, to, descriptors)
+    }
+
     fn shutdown(&self, fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
         let how = match how {
             Shutdown::Read => libc::SHUT_RD,
@@ -135,20 +164,24 @@ impl Backend for Kernel {
         check(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
     }
 
-    fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-        let mut raw = RawAddress::empty();
-        let (storage, length) = raw.as_mut_ptrs();
-        // SAFETY: S1: both pointers are into `raw`.
+    fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<Address> {
+        let mut address = Address::empty();
+        let (storage, length) = address.as_mut_ptrs();
+        // SAFETY: S1: both pointers are into `address`.
         check(unsafe { libc::getsockname(fd.as_raw_fd(), storage, length) })?;
-        raw.to_std()
+        Ok(address)
     }
 
-    fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-        let mut raw = RawAddress::empty();
-        let (storage, length) = raw.as_mut_ptrs();
-        // SAFETY: S1: both pointers are into `raw`.
+    fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<Address> {
+        let mut address = Address::empty();
+        let (storage, length) = address.as_mut_ptrs();
+        // SAFETY: S1: both pointers are into `address`.
         check(unsafe { libc::getpeername(fd.as_raw_fd(), storage, length) })?;
-        raw.to_std()
+        Ok(address)
+    }
+
+    fn peer_credentials(&self, fd: BorrowedFd<'_>) -> io::Result<Credentials> {
+        os::peer_credentials(fd)
     }
 
     fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
@@ -157,6 +190,10 @@ impl Backend for Kernel {
             return Ok(if linger.l_onoff == 0 { -1 } else { linger.l_linger });
         }
         let (level, name) = named(option);
+        if is_multicast_of_v4(option) {
+            let value: os::MulticastV4 = socket_option(fd, level, name)?;
+            return Ok(value as libc::c_int);
+        }
         let value: libc::c_int = socket_option(fd, level, name)?;
         // The BSDs answer with the bit's own value where Linux says 1.
         Ok(if is_flag(option) { i32::from(value != 0) } else { value })
@@ -168,15 +205,85 @@ impl Backend for Kernel {
             return set_socket_option(fd, libc::SOL_SOCKET, os::SO_LINGER, linger);
         }
         let (level, name) = named(option);
+        if is_multicast_of_v4(option) {
+            let value = os::MulticastV4::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            return set_socket_option(fd, level, name, value);
+        }
         set_socket_option(fd, level, name, value)
+    }
+
+    fn set_member(&self, fd: BorrowedFd<'_>, group: Group, member: bool) -> io::Result<()> {
+        match group {
+            Group::V4(group, interface) => {
+                let request = libc::ip_mreq { imr_multiaddr: in_addr(group), imr_interface: in_addr(interface) };
+                let name = if member { libc::IP_ADD_MEMBERSHIP } else { libc::IP_DROP_MEMBERSHIP };
+                set_socket_option(fd, libc::IPPROTO_IP, name, request)
+            }
+            Group::V6(group, interface) => {
+                let group = libc::in6_addr { s6_addr: group.octets() };
+                let request = libc::ipv6_mreq { ipv6mr_multiaddr: group, ipv6mr_interface: interface as _ };
+                let [join, leave] = os::V6_MEMBERSHIP;
+                set_socket_option(fd, libc::IPPROTO_IPV6, if member { join } else { leave }, request)
+            }
+        }
+    }
+
+    fn set_multicast_interface(&self, fd: BorrowedFd<'_>, interface: Ipv4Addr) -> io::Result<()> {
+        set_socket_option(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, in_addr(interface))
     }
 
     fn set_nonblocking(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         set_nonblocking(fd)
     }
 
+    fn pipe(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        let mut ends = [-1; 2];
+        let made = os::pipe(&mut ends);
+        fresh_pair(made, ends, os::finish_pipe)
+    }
+
+    fn read(&self, fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+        plain::read(fd, buffer)
+    }
+
+    fn write(&self, fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        plain::write(fd, buffers)
+    }
+
+    fn is_ready(&self, fd: BorrowedFd<'_>, to_write: bool) -> io::Result<bool> {
+        plain::is_ready(fd, to_write)
+    }
+
     fn close(&self, fd: OwnedFd) {
         drop(fd);
+    }
+
+    fn watch(&self, signals: &[Signal]) -> io::Result<(SignalWatch, OwnedFd)> {
+        SignalWatch::new(signals)
+    }
+
+    fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        process::spawn(command)
+    }
+
+    fn exit_descriptor(&self, number: u32) -> io::Result<OwnedFd> {
+        os::exit_descriptor(number)
+    }
+
+    fn await_exit(&self, number: u32) -> io::Result<()> {
+        process::await_exit(number)
+    }
+
+    fn reap(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        process::reap(child)
+    }
+
+    fn send_signal(&self, child: &Child, signal: Signal) -> io::Result<()> {
+        process::send_signal(child, signal)
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        resolve::resolve(host, port)
     }
 }
 
@@ -204,7 +311,14 @@ fn named(option: SocketOption) -> (libc::c_int, libc::c_int) {
         SocketOption::KeepAlive => (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
         SocketOption::V6Only => (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
         SocketOption::Linger => (libc::SOL_SOCKET, os::SO_LINGER),
+        SocketOption::Broadcast => (libc::SOL_SOCKET, libc::SO_BROADCAST),
         SocketOption::Ttl => (libc::IPPROTO_IP, libc::IP_TTL),
+        SocketOption::HopsV6 => (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
+        SocketOption::MulticastTtlV4 => (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL),
+        SocketOption::MulticastHopsV6 => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS),
+        SocketOption::MulticastLoopV4 => (libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP),
+        SocketOption::MulticastLoopV6 => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP),
+        SocketOption::MulticastInterfaceV6 => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF),
         SocketOption::ReceiveBuffer => (libc::SOL_SOCKET, libc::SO_RCVBUF),
         SocketOption::SendBuffer => (libc::SOL_SOCKET, libc::SO_SNDBUF),
         SocketOption::PendingError => (libc::SOL_SOCKET, libc::SO_ERROR),
@@ -212,12 +326,28 @@ fn named(option: SocketOption) -> (libc::c_int, libc::c_int) {
 }
 
 fn is_flag(option: SocketOption) -> bool {
-    use SocketOption::{KeepAlive, NoDelay, ReuseAddress, ReusePort, V6Only};
-    matches!(option, NoDelay | ReuseAddress | ReusePort | KeepAlive | V6Only)
+    use SocketOption::{Broadcast, KeepAlive, NoDelay, ReuseAddress, ReusePort, V6Only};
+    matches!(option, NoDelay | ReuseAddress | ReusePort | KeepAlive | V6Only | Broadcast)
 }
 
-fn socket_option<T: Copy>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<T> {
-    // SAFETY: S3: `T` is an integer or `linger`.
+/// See [`os::MulticastV4`].
+fn is_multicast_of_v4(option: SocketOption) -> bool {
+    matches!(option, SocketOption::MulticastTtlV4 | SocketOption::MulticastLoopV4)
+}
+
+fn in_addr(ip: Ipv4Addr) -> libc::in_addr {
+    libc::in_addr { s_addr: u32::from(ip).to_be() }
+}
+
+fn number_of(kind: Kind) -> libc::c_int {
+    match kind {
+        Kind::Stream => libc::SOCK_STREAM,
+        Kind::Datagram => libc::SOCK_DGRAM,
+    }
+}
+
+pub(super) fn socket_option<T: Copy>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<T> {
+    // SAFETY: S3: `T` is an integer, or a struct of integers.
     let mut value: T = unsafe { mem::zeroed() };
     let mut length = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: S1: `value` and `length` live to the end of the call.
@@ -258,7 +388,7 @@ pub(super) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// The same for calls that count bytes.
-fn count(result: libc::ssize_t) -> io::Result<usize> {
+pub(super) fn count(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
@@ -267,4 +397,18 @@ pub(super) fn fresh(result: libc::c_int) -> io::Result<OwnedFd> {
     let fd = check(result)?;
     // SAFETY: S2: the call made it just now.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The same for calls that make two, each of which `finish` gives what it lacks.
+fn fresh_pair(
+    result: libc::c_int,
+    ends: [RawFd; 2],
+    finish: impl Fn(&OwnedFd) -> io::Result<()>,
+) -> io::Result<(OwnedFd, OwnedFd)> {
+    check(result)?;
+    // SAFETY: S2: the call made them just now.
+    let [one, two] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    finish(&one)?;
+    finish(&two)?;
+    Ok((one, two))
 }

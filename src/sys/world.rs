@@ -4,12 +4,14 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backend, Call, Event, Family, Hook, Kind, Poller, SocketOption, Thread, Token, os};
+use super::{Address, Credentials, Group, Received};
+use super::{Backend, Call, Event, Family, Hook, Kind, Poller, Signal, SignalWatch, SocketOption, Thread, Token, os};
 
 /// Everything around a program that is not the program: clock, poller, sockets, threads, randomness.
 ///
@@ -103,9 +105,16 @@ impl World {
         self.surely(Call::Nap, None, || backend!(self.nap(time)));
     }
 
-    #[allow(dead_code, reason = "part of the contract; nothing above starts threads yet")]
     pub(crate) fn thread(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<Thread> {
         self.pass(Call::Thread, None, || backend!(self.thread(name, body)))
+    }
+
+    pub(crate) fn processors(&self) -> io::Result<Vec<usize>> {
+        self.pass(Call::Processors, None, || backend!(self.processors()))
+    }
+
+    pub(crate) fn pin(&self, processor: usize) -> io::Result<()> {
+        self.pass(Call::Pin, None, || backend!(self.pin(processor)))
     }
 
     pub(crate) fn poller(&self) -> io::Result<WorldPoller> {
@@ -117,8 +126,13 @@ impl World {
         self.pass(Call::Socket, None, || backend!(self.socket(family, kind)))
     }
 
-    pub(crate) fn bind(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        self.on(Call::Bind, fd, || backend!(self.bind(fd, address)))
+    pub(crate) fn socket_pair(&self, kind: Kind) -> io::Result<(OwnedFd, OwnedFd)> {
+        self.pass(Call::SocketPair, None, || backend!(self.socket_pair(kind)))
+    }
+
+    pub(crate) fn bind(&self, fd: BorrowedFd<'_>, address: impl Into<Address>) -> io::Result<()> {
+        let address = address.into();
+        self.on(Call::Bind, fd, || backend!(self.bind(fd, &address)))
     }
 
     pub(crate) fn listen(&self, fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
@@ -126,12 +140,13 @@ impl World {
     }
 
     #[inline]
-    pub(crate) fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    pub(crate) fn accept(&self, fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
         self.on(Call::Accept, fd, || backend!(self.accept(fd)))
     }
 
-    pub(crate) fn connect(&self, fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
-        self.on(Call::Connect, fd, || backend!(self.connect(fd, address)))
+    pub(crate) fn connect(&self, fd: BorrowedFd<'_>, address: impl Into<Address>) -> io::Result<()> {
+        let address = address.into();
+        self.on(Call::Connect, fd, || backend!(self.connect(fd, &address)))
     }
 
     #[inline]
@@ -164,16 +179,40 @@ impl World {
         self.on(Call::Send, fd, || backend!(self.send_vectored(fd, buffers)))
     }
 
+    pub(crate) fn receive_message(
+        &self,
+        fd: BorrowedFd<'_>,
+        buffer: &mut [u8],
+        most: usize,
+        peek: bool,
+    ) -> io::Result<Received> {
+        self.on(Call::ReceiveMessage, fd, || backend!(self.receive_message(fd, buffer, most, peek)))
+    }
+
+    pub(crate) fn send_message(
+        &self,
+        fd: BorrowedFd<'_>,
+        bytes: &[u8],
+        to: Option<&Address>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
+        self.on(Call::SendMessage, fd, || backend!(self.send_message(fd, bytes, to, descriptors)))
+    }
+
     pub(crate) fn shutdown(&self, fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
         self.on(Call::Shutdown, fd, || backend!(self.shutdown(fd, how)))
     }
 
-    pub(crate) fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    pub(crate) fn local_address(&self, fd: BorrowedFd<'_>) -> io::Result<Address> {
         self.on(Call::Address, fd, || backend!(self.local_address(fd)))
     }
 
-    pub(crate) fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    pub(crate) fn peer_address(&self, fd: BorrowedFd<'_>) -> io::Result<Address> {
         self.on(Call::Address, fd, || backend!(self.peer_address(fd)))
+    }
+
+    pub(crate) fn peer_credentials(&self, fd: BorrowedFd<'_>) -> io::Result<Credentials> {
+        self.on(Call::Credentials, fd, || backend!(self.peer_credentials(fd)))
     }
 
     pub(crate) fn option(&self, fd: BorrowedFd<'_>, option: SocketOption) -> io::Result<i32> {
@@ -184,12 +223,65 @@ impl World {
         self.on(Call::SetOption, fd, || backend!(self.set_option(fd, option, value)))
     }
 
+    pub(crate) fn set_member(&self, fd: BorrowedFd<'_>, group: Group, member: bool) -> io::Result<()> {
+        self.on(Call::Membership, fd, || backend!(self.set_member(fd, group, member)))
+    }
+
+    pub(crate) fn set_multicast_interface(&self, fd: BorrowedFd<'_>, interface: Ipv4Addr) -> io::Result<()> {
+        self.on(Call::SetOption, fd, || backend!(self.set_multicast_interface(fd, interface)))
+    }
+
     pub(crate) fn set_nonblocking(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.on(Call::SetOption, fd, || backend!(self.set_nonblocking(fd)))
     }
 
+    pub(crate) fn pipe(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        self.pass(Call::Pipe, None, || backend!(self.pipe()))
+    }
+
+    pub(crate) fn read(&self, fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+        self.on(Call::Read, fd, || backend!(self.read(fd, buffer)))
+    }
+
+    pub(crate) fn write(&self, fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.on(Call::Write, fd, || backend!(self.write(fd, buffers)))
+    }
+
+    pub(crate) fn is_ready(&self, fd: BorrowedFd<'_>, to_write: bool) -> io::Result<bool> {
+        self.on(Call::Ready, fd, || backend!(self.is_ready(fd, to_write)))
+    }
+
     pub(crate) fn close(&self, fd: OwnedFd) {
         self.surely(Call::Close, Some(fd.as_raw_fd()), || backend!(self.close(fd)));
+    }
+
+    pub(crate) fn watch(&self, signals: &[Signal]) -> io::Result<(SignalWatch, OwnedFd)> {
+        self.pass(Call::Watch, None, || backend!(self.watch(signals)))
+    }
+
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        self.pass(Call::Spawn, None, || backend!(self.spawn(command)))
+    }
+
+    pub(crate) fn exit_descriptor(&self, number: u32) -> io::Result<OwnedFd> {
+        self.pass(Call::ExitDescriptor, None, || backend!(self.exit_descriptor(number)))
+    }
+
+    pub(crate) fn await_exit(&self, number: u32) -> io::Result<()> {
+        self.pass(Call::AwaitExit, None, || backend!(self.await_exit(number)))
+    }
+
+    pub(crate) fn reap(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        self.pass(Call::Reap, None, || backend!(self.reap(child)))
+    }
+
+    pub(crate) fn send_signal(&self, child: &Child, signal: Signal) -> io::Result<()> {
+        self.pass(Call::SendSignal, None, || backend!(self.send_signal(child, signal)))
+    }
+
+    pub(crate) fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let told = || self.hook.as_ref().and_then(|hook| hook.resolve(host, port));
+        self.pass(Call::Resolve, None, || told().unwrap_or_else(|| backend!(self.resolve(host, port))))
     }
 }
 

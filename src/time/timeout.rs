@@ -48,6 +48,8 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 
 /// Like [`timeout`], until a point in time.
 ///
+/// **Cancel safety**: as that of `future`.
+///
 /// ```
 /// coracle::block_on(async {
 ///     let late = coracle::time::timeout_at(coracle::time::now(), std::future::pending::<()>()).await;

@@ -6,15 +6,19 @@
 mod support;
 
 mod absences;
+mod blocking;
 mod coroutine;
 mod examples;
+mod fs;
 mod group;
 mod io;
 mod net;
 mod observer;
+mod process;
 mod reactor;
 mod runtime;
 mod scope;
+mod signal;
 mod sync;
 mod task;
 mod time;

@@ -1,4 +1,5 @@
-//! TCP, in the ways in which it went wrong elsewhere: connecting, closing, cancelling, odd sizes, many waiters.
+//! Sockets, pipes and other descriptors, in the ways in which they went wrong elsewhere: connecting, closing, cancelling,
+//! odd sizes, many waiters. Where a module does not say otherwise, it is about TCP.
 //!
 //! This file has what its modules share: connected pairs, a limit of time, a runtime that is turned by hand, and a
 //! future that is cut short at a chosen point.
@@ -7,8 +8,19 @@ mod cancel;
 mod close;
 mod connect;
 mod convert;
+mod custom;
 mod data;
+mod families;
+mod faults;
 mod load;
+mod pipe;
+mod resolve;
+mod reuse_port;
+mod stdin;
+mod udp;
+mod unix;
+mod unix_datagram;
+mod unix_fds;
 mod wait;
 
 use std::future::{Future, poll_fn};
@@ -60,6 +72,11 @@ fn settle(runtime: &Runtime) {
         }
     }
     panic!("the runtime does not come to rest");
+}
+
+/// Makes the runtime's poller, which costs descriptors, before a test counts those.
+fn make_poller(runtime: &Runtime) {
+    drop(runtime.block_on(async { TcpListener::bind("127.0.0.1:0") }).unwrap());
 }
 
 /// How many wait to read, and how many to write, on all registered descriptors together.

@@ -1,20 +1,24 @@
 //! The one point that every call passes: what a hook sees, and what it can prevent.
 
-use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::{Call, Family, Hook, Kind, SocketOption, World, WorldPoller};
+use super::super::{Call, Family, Group, Hook, Kind, Signal, SocketOption, World, WorldPoller};
 use super::{LONG, becomes, is_would_block, listener, loopback, pair, read};
 
-const CALLS: [Call; 22] = [
+const CALLS: [Call; 40] = [
     Call::Now,
     Call::Random,
     Call::Nap,
     Call::Thread,
+    Call::Processors,
+    Call::Pin,
     Call::Poller,
     Call::Add,
     Call::Remove,
@@ -33,6 +37,22 @@ const CALLS: [Call; 22] = [
     Call::Option,
     Call::SetOption,
     Call::Close,
+    Call::SocketPair,
+    Call::ReceiveMessage,
+    Call::SendMessage,
+    Call::Credentials,
+    Call::Membership,
+    Call::Pipe,
+    Call::Read,
+    Call::Write,
+    Call::Ready,
+    Call::Watch,
+    Call::Spawn,
+    Call::ExitDescriptor,
+    Call::AwaitExit,
+    Call::Reap,
+    Call::SendSignal,
+    Call::Resolve,
 ];
 
 /// The calls that cannot be made to fail.
@@ -88,6 +108,13 @@ struct Stage {
     connected: OwnedFd,
     watched: OwnedFd,
     fresh: OwnedFd,
+    /// With a byte in it.
+    pipe: (OwnedFd, OwnedFd),
+    /// With a datagram in it.
+    datagrams: (OwnedFd, OwnedFd),
+    udp: OwnedFd,
+    /// Lives until its standard input ends.
+    child: RefCell<Child>,
     _far_ends: [OwnedFd; 2],
     _client: std::net::TcpStream,
 }
@@ -102,8 +129,28 @@ impl Stage {
         world.send(far.as_fd(), b"x").unwrap();
         poller.add(watched.as_fd(), 7).unwrap();
         let fresh = world.socket(Family::V4, Kind::Stream).unwrap();
-        let far_ends = [far, other_far];
-        Stage { world, poller, listener, address, connected, watched, fresh, _far_ends: far_ends, _client: client }
+        let pipe = world.pipe().unwrap();
+        world.write(pipe.1.as_fd(), &[IoSlice::new(b"x")]).unwrap();
+        let datagrams = world.socket_pair(Kind::Datagram).unwrap();
+        world.send(datagrams.1.as_fd(), b"x").unwrap();
+        let udp = world.socket(Family::V4, Kind::Datagram).unwrap();
+        let child = RefCell::new(Command::new("cat").stdin(Stdio::piped()).spawn().unwrap());
+        let _far_ends = [far, other_far];
+        Stage {
+            world,
+            poller,
+            listener,
+            address,
+            connected,
+            watched,
+            fresh,
+            pipe,
+            datagrams,
+            udp,
+            child,
+            _far_ends,
+            _client: client,
+        }
     }
 
     /// Makes one call of this kind.
@@ -114,6 +161,8 @@ impl Stage {
             Call::Random => drop(world.random()),
             Call::Nap => world.nap(Duration::from_nanos(1)),
             Call::Thread => world.thread("hooked", Box::new(|| {}))?.join().unwrap(),
+            Call::Processors => drop(world.processors()?),
+            Call::Pin => world.pin(World::kernel().processors()?[0])?,
             Call::Poller => drop(world.poller()?),
             Call::Add => poller.add(connected, 8)?,
             Call::Remove => poller.remove(self.watched.as_fd())?,
@@ -135,8 +184,51 @@ impl Stage {
             Call::Option => drop(world.option(connected, SocketOption::SendBuffer)?),
             Call::SetOption => world.set_nonblocking(connected)?,
             Call::Close => world.close(self.connected.try_clone()?),
+            _ => self.make_another(call)?,
         }
         Ok(())
+    }
+
+    fn make_another(&self, call: Call) -> io::Result<()> {
+        let (world, mut child) = (&self.world, self.child.borrow_mut());
+        match call {
+            Call::SocketPair => drop(world.socket_pair(Kind::Stream)?),
+            Call::ReceiveMessage => drop(world.receive_message(self.datagrams.0.as_fd(), &mut [0], 0, false)?),
+            Call::SendMessage => drop(world.send_message(self.datagrams.1.as_fd(), b"x", None, &[])?),
+            Call::Credentials => drop(world.peer_credentials(self.connected.as_fd())?),
+            Call::Membership => {
+                world.set_member(
+                    self.udp.as_fd(),
+                    Group::V4(Ipv4Addr::new(239, 255, 0, 1), Ipv4Addr::LOCALHOST),
+                    true,
+                )?;
+            }
+            Call::Pipe => drop(world.pipe()?),
+            Call::Read => drop(world.read(self.pipe.0.as_fd(), &mut [0])?),
+            Call::Write => drop(world.write(self.pipe.1.as_fd(), &[IoSlice::new(b"x")])?),
+            Call::Ready => drop(world.is_ready(self.pipe.0.as_fd(), false)?),
+            Call::Watch => drop(world.watch(&[Signal::WINCH])?),
+            Call::Spawn => drop(world.spawn(&mut Command::new("true"))?.wait()?),
+            Call::ExitDescriptor => drop(world.exit_descriptor(child.id())?),
+            Call::AwaitExit => {
+                let mut ended = Command::new("true").spawn()?;
+                let awaited = world.await_exit(ended.id());
+                ended.wait()?;
+                awaited?;
+            }
+            Call::Reap => assert!(world.reap(&mut child)?.is_none()),
+            Call::SendSignal => world.send_signal(&child, Signal::CONT)?,
+            Call::Resolve => drop(world.resolve("localhost", 80)?),
+            _ => panic!("{call:?} is made elsewhere"),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Waiting closes its standard input first.
+        let _ = self.child.get_mut().wait();
     }
 }
 
@@ -212,10 +304,13 @@ fn a_fault_is_returned_and_the_call_is_not_made() {
     let [far, _] = &stage._far_ends;
     assert!(is_would_block(read(&stage.world, far)), "nothing was sent, nor was the direction shut down");
     assert_eq!(read(&stage.world, &stage.connected).unwrap(), b"x", "nothing was received");
-    assert_eq!(stage.world.local_address(stage.fresh.as_fd()).unwrap().port(), 0, "nothing was bound");
+    assert_eq!(stage.world.local_address(stage.fresh.as_fd()).unwrap().to_ip().unwrap().port(), 0, "nothing was bound");
     assert!(stage.world.accept(stage.listener.as_fd()).is_ok(), "nothing was accepted");
     assert!(stage.poller.remove(stage.connected.as_fd()).is_err(), "nothing was added");
     stage.poller.remove(stage.watched.as_fd()).unwrap();
+    assert_eq!(stage.world.read(stage.pipe.0.as_fd(), &mut [0; 8]).unwrap(), 1, "nothing was read or written");
+    assert_eq!(read(&stage.world, &stage.datagrams.0).unwrap(), b"x", "nothing was received");
+    assert!(is_would_block(read(&stage.world, &stage.datagrams.0)), "nothing was sent");
 }
 
 #[test]

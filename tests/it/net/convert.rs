@@ -290,7 +290,7 @@ fn what_is_no_address_is_an_error_that_shows_it() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{text}");
         assert!(error.to_string().contains(text), "{error}");
     }
-    let error = coracle::block_on(async { TcpStream::connect("example.com:80").await.unwrap_err() });
+    let error = coracle::block_on(async { TcpListener::bind("example.com:80").unwrap_err() });
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
