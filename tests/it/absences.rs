@@ -58,26 +58,38 @@ fn must_not_use(module: &str, except: &[&str], others: &[&str]) {
     );
 }
 
+/// What programs use: nothing below knows any of it.
+const UPPER: [&str; 12] =
+    ["net", "io", "sync", "time", "scope", "coroutine", "group", "blocking", "signal", "process", "fs", "cores"];
+
+/// [`UPPER`], and more.
+fn upper_and(others: &[&'static str]) -> Vec<&'static str> {
+    UPPER.iter().chain(others).copied().collect()
+}
+
 #[test]
 fn task_knows_no_executor() {
-    // `task/mod.rs` re-exports `spawn` and the builder, so that programs find them there.
-    must_not_use("task", &["task/mod.rs"], &["executor", "reactor", "timers", "runtime", "net", "io", "time", "sync"]);
-    must_not_use("task", &[], &["executor", "reactor", "timers", "net", "io", "time", "sync"]);
+    // `task/mod.rs` re-exports what programs look for there.
+    must_not_use("task", &["task/mod.rs"], &upper_and(&["executor", "reactor", "timers", "runtime"]));
+    let below: Vec<_> = upper_and(&["executor", "reactor", "timers"]).into_iter().filter(|m| *m != "group").collect();
+    must_not_use("task", &[], &below);
     let head = library().into_iter().find(|file| file.path == "task/mod.rs").unwrap();
-    let other =
-        |code: &str| code.contains("crate::runtime") && !code.trim_start().starts_with("pub use crate::runtime::");
-    none(head.lines_where(other), "task/mod.rs may re-export from `runtime`, and not use it");
+    for module in ["crate::runtime", "crate::group"] {
+        let re_export = format!("pub use {module}::");
+        let other = |code: &str| code.contains(module) && !code.trim_start().starts_with(&re_export);
+        none(head.lines_where(other), "task/mod.rs may re-export from `runtime` and `group`, and not use them");
+    }
 }
 
 #[test]
 fn executor_knows_no_descriptor_and_does_not_sleep() {
-    must_not_use("executor", &[], &["reactor", "timers", "runtime", "net", "io", "time", "sync", "sys"]);
+    must_not_use("executor", &[], &upper_and(&["reactor", "timers", "runtime", "sys"]));
 }
 
 #[test]
 fn reactor_and_timers_know_wakers_and_not_tasks() {
     for module in ["reactor", "timers"] {
-        must_not_use(module, &[], &["executor", "runtime", "net", "io", "time", "sync"]);
+        must_not_use(module, &[], &upper_and(&["executor", "runtime"]));
         let allowed = ["std::task::", "task::wake(", "task::wake)", "task::let_go("];
         let other =
             |code: &str| allowed.iter().fold(code.to_owned(), |code, word| code.replace(word, "")).contains("task::");
@@ -90,17 +102,32 @@ fn reactor_and_timers_know_wakers_and_not_tasks() {
 }
 
 #[test]
-fn sync_and_io_run_on_any_executor() {
-    for module in ["sync", "io"] {
+fn runtime_knows_nothing_of_what_stands_on_it() {
+    must_not_use("runtime", &[], &UPPER);
+}
+
+#[test]
+fn sync_io_coroutine_and_scope_run_on_any_executor() {
+    for module in ["sync", "io", "coroutine", "scope"] {
         must_not_use(module, &[], &["runtime", "executor", "reactor", "timers", "net", "time", "sys"]);
     }
 }
 
+/// Between the tasks of one thread there is nothing to lock. What crosses threads stands in a folder of its own.
+#[test]
+fn sync_holds_no_lock_and_no_atomic() {
+    let words = ["std::sync::", "Mutex<", "Condvar", "Atomic"];
+    let own = ["struct Mutex<", "struct ReentrantMutex<", "impl", "Mutex<T>", "Mutex<'"];
+    let found = library();
+    let found = found.iter().filter(|file| file.is_in("sync") && !file.is_in("sync/remote")).flat_map(|file| {
+        file.lines_where(|code| words.iter().any(|word| code.contains(word)) && !own.iter().any(|w| code.contains(w)))
+    });
+    none(found.collect(), "cells are enough on one thread; what is for several belongs to `sync::remote`");
+}
+
 #[test]
 fn sys_knows_nothing_above_it() {
-    const ABOVE: [&str; 10] =
-        ["task", "executor", "reactor", "timers", "runtime", "net", "io", "time", "sync", "observer"];
-    must_not_use("sys", &[], &ABOVE);
+    must_not_use("sys", &[], &upper_and(&["task", "executor", "reactor", "timers", "runtime", "observer"]));
 }
 
 #[test]

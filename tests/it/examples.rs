@@ -3,6 +3,7 @@
 //!
 //! This file has what its modules share: a program with its output, bounded in time, and killed when its test fails.
 
+mod ladder;
 mod printed;
 mod refused;
 mod serve;

@@ -142,3 +142,74 @@ fn whatever_is_public_has_an_example() {
     assert!(seen > 100, "only {seen} public items were seen");
     none(found, "add an example to its doc comment: the shortest program that shows the promise");
 }
+
+/// The types of the library that can be awaited.
+fn awaitable(files: &[File]) -> HashSet<String> {
+    let mut types = HashSet::new();
+    for file in files {
+        for (_, code) in file.numbered() {
+            let Some((_, of)) = code.trim_start().strip_prefix("impl").and_then(|code| code.split_once("Future for "))
+            else {
+                continue;
+            };
+            let name = of.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            types.extend(name.filter(|name| name.len() > 1).map(str::to_owned));
+        }
+    }
+    types
+}
+
+/// A public function's signature, up to its body.
+fn signature(file: &File, number: usize) -> String {
+    let mut signature = String::new();
+    for line in &file.raw[number - 1..] {
+        signature.push_str(line.trim());
+        signature.push(' ');
+        if line.ends_with('{') || line.ends_with(';') || line.ends_with('}') {
+            break;
+        }
+    }
+    signature
+}
+
+#[test]
+fn whatever_is_awaited_says_what_dropping_it_leaves_behind() {
+    let files = library();
+    let types = awaitable(&files);
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for file in &files {
+        for (number, code) in file.numbered() {
+            let item = code.trim_start();
+            let is_method = item.starts_with("pub fn ") || (item.starts_with("fn ") && file.path.starts_with("io/"));
+            let doc = doc_above(file, number);
+            if !(item.starts_with("pub async fn ") || is_method) || doc.is_empty() {
+                continue;
+            }
+            let signature = signature(file, number);
+            let result = signature.split_once("-> ").map_or("", |(_, result)| result);
+            let name = result.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
+            let is_awaited = item.starts_with("pub async") || result.starts_with("impl Future") || types.contains(name);
+            // A handle that is a future, and more: its type says it.
+            let is_handle = [
+                "JoinHandle",
+                "AbortOnDrop",
+                "RemoteHandle",
+                "Job",
+                "Receiver",
+                "Sleep",
+                "Connect",
+                "Child",
+                "CaughtChild",
+            ];
+            if !is_awaited || is_handle.contains(&name) || file.path.starts_with("sys/") {
+                continue;
+            }
+            seen += 1;
+            if !doc.iter().any(|line| line.contains("ancel safety")) {
+                found.push(file.place(number));
+            }
+        }
+    }
+    assert!(seen > 60, "only {seen} futures were seen");
+    none(found, "add `**Cancel safety**: cancel-safe, prefix-safe or lossy`, and what is left behind");
+}
