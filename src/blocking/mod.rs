@@ -15,6 +15,7 @@ mod workers;
 
 use std::io;
 use std::panic::Location;
+use std::time::Duration;
 
 use crate::runtime::current_or_error;
 
@@ -59,6 +60,24 @@ where
         Ok(pool) => pool.submit_as(name.map(Into::into), at, closure),
         Err(error) => Job::refused(error, at),
     }
+}
+
+/// The threads of a runtime beside its pool.
+struct RuntimeThreads(Pool);
+
+/// The same on a thread of the closure's own: for what may last as long as it likes, and must not take one from the pool.
+pub(crate) fn submit_apart_as<F, T>(name: &'static str, at: &'static Location<'static>, closure: F) -> Job<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let event_loop = match current_or_error() {
+        Ok(event_loop) => event_loop,
+        Err(error) => return Job::refused(error, at),
+    };
+    let threads = Pool::builder().threads(usize::MAX).name("coracle-apart").keep_idle(Duration::ZERO);
+    let own = event_loop.extensions.get_or_insert_with(|| RuntimeThreads(threads.build_in(event_loop.world())));
+    own.0.submit_as(Some(name.into()), at, closure)
 }
 
 /// The pool of this thread's runtime, made now if there is none: to look into, or to share with another runtime.

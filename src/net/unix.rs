@@ -114,7 +114,8 @@ pub struct PeerCredentials {
     pub uid: u32,
     /// The user's first group.
     pub gid: u32,
-    /// The process; on Linux only. It may have ended, and its number may be another's by now.
+    /// The process; on Linux only, and not if it has no number here: it may be outside of this process's container. It may
+    /// have ended, and its number may be another's by now.
     pub pid: Option<i32>,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Waiting needs no SIGCHLD: on Linux a *pidfd* becomes readable, on the BSDs and macOS a kqueue of the child's own.
 //! So it disturbs nobody who handles that signal, and any number of children may end at once. Where the kernel has
-//! neither, a thread of the [blocking pool](crate::blocking) waits. A program that *ignores* SIGCHLD has its children
+//! neither, a thread waits for each child that is waited for. A program that *ignores* SIGCHLD has its children
 //! reaped by the kernel, and so has one where somebody waits for whatever child there is: then the end is seen, but
 //! the status is lost, which is a [`StatusLost`].
 //!

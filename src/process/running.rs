@@ -11,12 +11,14 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use crate::blocking::{Job, submit_as};
+use crate::blocking::{Job, submit_apart_as};
 use crate::net::{Done, Interest, Place, Source};
 use crate::runtime::{Loop, at_home};
 use crate::sys::{Signal, forks, is_no_child};
 use crate::task::HomeRef;
+use crate::time::{Sleep, sleep};
 
 /// A child has ended, but nobody knows how: this process ignores SIGCHLD, so that the kernel reaped the child, or
 /// somebody else in this process waited for it. It is inside of the [`io::Error`] that waiting gives.
@@ -93,7 +95,7 @@ impl Running {
                 Stage::Lost => return Poll::Ready(Err(lost())),
                 Stage::Unwatched => {
                     let (world, number) = (self.home.world().clone(), self.child.id());
-                    let end = submit_as(Some("wait for a child"), self.at, move || world.await_exit(number));
+                    let end = submit_apart_as("wait for a child", self.at, move || world.await_exit(number));
                     self.stage = Stage::Awaited(end);
                     continue;
                 }
@@ -130,8 +132,14 @@ impl Running {
         reaped
     }
 
-    /// Sends a signal, if it has not ended: before it is reaped, its number is nobody else's.
+    /// Sends a signal, if it has not ended: before it is reaped, its number is nobody else's. Whether somebody else has
+    /// reaped it is asked first: then the number may be that of a process which is no business of ours.
     pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        // If that cannot be found out, the signal is worth more.
+        let _ = self.try_end();
         if self.is_over() {
             return Ok(());
         }
@@ -150,7 +158,7 @@ impl Running {
         }
         let (home, at) = (self.home.clone(), self.at);
         at_home(&home, move |event_loop| {
-            let reaper = event_loop.spawn(Reaper { running: self }, Some("reaper".into()), at);
+            let reaper = event_loop.spawn(Reaper { running: self, pause: None }, Some("reaper".into()), at);
             drop(reaper); // it goes on by itself
         });
     }
@@ -176,9 +184,13 @@ impl std::fmt::Debug for Running {
     }
 }
 
+/// How long a reaper waits after an error: nobody is told of it, and nobody else would try again.
+const REAPER_PAUSE: Duration = Duration::from_millis(100);
+
 /// The future of the task that reaps what was dropped.
 struct Reaper {
     running: Running,
+    pause: Option<Sleep>,
 }
 
 impl Future for Reaper {
@@ -186,7 +198,18 @@ impl Future for Reaper {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.running.at;
-        self.running.poll_end(cx, at).map(drop)
+        let this = &mut *self;
+        loop {
+            if let Some(pause) = &mut this.pause {
+                ready!(Pin::new(pause).poll(cx));
+                this.pause = None;
+            }
+            let ended = ready!(this.running.poll_end(cx, at));
+            if ended.is_ok() || this.running.is_over() {
+                return Poll::Ready(());
+            }
+            this.pause = Some(sleep(REAPER_PAUSE));
+        }
     }
 }
 

@@ -56,7 +56,8 @@ impl Address {
     }
 
     /// The name of a Unix socket that this is. A socket without a name has none at all, which some systems write as an
-    /// address of no family.
+    /// address of no family. A path that fills the structure to its last byte, as Linux allows, std cannot say: it comes
+    /// as no name, since what its owner sent, or that it connects, is worth more.
     pub(crate) fn to_unix(self) -> io::Result<UnixName> {
         let family = i32::from(self.storage.ss_family);
         if family != libc::AF_UNIX && family != libc::AF_UNSPEC {
@@ -70,7 +71,8 @@ impl Address {
             [0, ref name @ ..] => os::unix_name_without_path(name),
             ref path => {
                 let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-                UnixName::from_pathname(std::ffi::OsString::from_vec(path.to_vec()))
+                let path = std::ffi::OsString::from_vec(path.to_vec());
+                UnixName::from_pathname(path).or_else(|_| UnixName::from_pathname(""))
             }
         }
     }
@@ -120,7 +122,8 @@ impl From<&UnixName> for Address {
             *to = *from as libc::c_char;
         }
         let length = offset_of!(libc::sockaddr_un, sun_path) + begin + bytes.len() + end;
-        raw.length = length as libc::socklen_t;
+        // std may have got a path from the system that leaves no room for the zero, which it does without.
+        raw.length = length.min(mem::size_of::<libc::sockaddr_un>()) as libc::socklen_t;
         raw
     }
 }
@@ -132,5 +135,23 @@ impl fmt::Debug for Address {
             (_, Ok(name)) => name.fmt(f),
             _ => f.write_str("an address of another family"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linux takes a path of 108 bytes without a zero, and says that it is one byte longer than the structure. Any peer
+    /// may have one: its datagram, or connection, would be lost with the error.
+    #[test]
+    fn a_path_that_std_cannot_say_is_no_error() {
+        let mut raw = Address::empty();
+        // SAFETY: S3: `sockaddr_storage` is made to be seen as any address type: large and aligned enough.
+        let unix = unsafe { &mut *(&raw mut raw.storage).cast::<libc::sockaddr_un>() };
+        unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        unix.sun_path.fill(b'a' as libc::c_char);
+        raw.length = mem::size_of::<libc::sockaddr_un>() as libc::socklen_t + 1;
+        assert!(raw.to_unix().unwrap().is_unnamed());
     }
 }

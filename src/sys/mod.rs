@@ -244,7 +244,7 @@ pub(crate) struct Received {
 pub(crate) struct Credentials {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Where the system says it.
+    /// Where the system says it, and the process can be seen from here.
     pub(crate) pid: Option<i32>,
 }
 

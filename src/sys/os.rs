@@ -100,11 +100,17 @@ pub(crate) const ATOMIC_WRITE: usize = libc::PIPE_BUF;
 /// The credentials that the peer of a Unix socket had when it connected, or began to listen.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
-    let peer: libc::ucred = super::unix::socket_option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED)?;
-    if peer.pid == 0 {
+    credentials(super::unix::socket_option(fd, libc::SOL_SOCKET, libc::SO_PEERCRED)?)
+}
+
+/// Without a peer, Linux says that nobody is it: -1. No number alone is a peer that this process's PID namespace does not
+/// see: one outside of the container.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn credentials(peer: libc::ucred) -> io::Result<Credentials> {
+    if (peer.pid, peer.uid) == (0, libc::uid_t::MAX) {
         return Err(io::Error::from_raw_os_error(libc::ENOTCONN));
     }
-    Ok(Credentials { uid: peer.uid, gid: peer.gid, pid: Some(peer.pid) })
+    Ok(Credentials { uid: peer.uid, gid: peer.gid, pid: (peer.pid != 0).then_some(peer.pid) })
 }
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
@@ -257,4 +263,19 @@ pub(super) fn processors() -> io::Result<Vec<usize>> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn pin(_: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no call that keeps a thread on one processor"))
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_without_a_number_is_a_peer() {
+        let outside = libc::ucred { pid: 0, uid: 0, gid: 5 };
+        assert_eq!(credentials(outside).unwrap(), Credentials { uid: 0, gid: 5, pid: None });
+        let inside = libc::ucred { pid: 7, uid: 1000, gid: 5 };
+        assert_eq!(credentials(inside).unwrap(), Credentials { uid: 1000, gid: 5, pid: Some(7) });
+        let nobody = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+        assert_eq!(credentials(nobody).unwrap_err().raw_os_error(), Some(libc::ENOTCONN));
+    }
 }

@@ -5,7 +5,7 @@ use coracle::sys::Call;
 use coracle::{Runtime, block_on};
 
 use super::{children, shell, soon, turn_until_there_are_no_children, until_told, without_exit_descriptors};
-use crate::reactor::calls::Calls;
+use crate::reactor::calls::{Calls, errno};
 use crate::support::{self, alone, cut_at_every_poll};
 
 /// Ends when its input ends, of which this gives our end.
@@ -37,6 +37,31 @@ fn a_child_that_is_dropped_goes_on_and_is_reaped_when_it_ends() {
             assert!(runtime.inspect().tasks.is_empty());
             drop(runtime);
             assert!(support::descriptors() <= before);
+        }
+    });
+}
+
+/// Nobody is told of an error here, so nobody else could try again.
+#[test]
+fn a_child_that_is_dropped_while_nothing_can_wait_for_it_is_reaped() {
+    alone("process::leaving::a_child_that_is_dropped_while_nothing_can_wait_for_it_is_reaped", || {
+        for broken in [Call::Add, Call::Thread] {
+            let faults = std::sync::atomic::AtomicI32::new(2);
+            let runtime = Calls::before(move |call| match call {
+                Call::ExitDescriptor if broken == Call::Thread => Err(errno(libc::ENOSYS)),
+                _ if call == broken && faults.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) > 0 => {
+                    Err(errno(libc::ENOMEM))
+                }
+                _ => Ok(()),
+            })
+            .runtime();
+            drop(runtime.block_on(async {
+                let input = dropped_while_it_runs();
+                coracle::task::yield_now().await;
+                input
+            }));
+            turn_until_there_are_no_children(&runtime);
+            assert!(runtime.inspect().tasks.is_empty());
         }
     });
 }

@@ -176,6 +176,65 @@ fn a_status_that_somebody_else_took_is_lost() {
     });
 }
 
+/// A number that the kernel has given up may be another process's by now: nothing is sent to it. That the child is gone is
+/// found out by asking, not by the signal.
+#[test]
+fn a_child_that_somebody_else_reaped_is_not_killed() {
+    alone("process::waiting::a_child_that_somebody_else_reaped_is_not_killed", || {
+        let runtime = Calls::before(|now| match now {
+            Call::SendSignal => panic!("to whom?"),
+            _ => Ok(()),
+        })
+        .runtime();
+        runtime.block_on(soon(async {
+            let mut child = until_told(3);
+            drop(child.stdin.take());
+            // SAFETY: the status is not wanted.
+            assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) }, child.id() as i32);
+            child.kill().unwrap();
+            assert!(child.try_wait().is_err());
+        }));
+    });
+}
+
+/// If it cannot be found out whether it is still there, it is told all the same: most often it is.
+#[test]
+fn a_child_that_cannot_be_asked_is_killed() {
+    alone("process::waiting::a_child_that_cannot_be_asked_is_killed", || {
+        let once = std::sync::atomic::AtomicBool::new(true);
+        let runtime = Calls::before(move |now| match now {
+            Call::Reap if once.swap(false, std::sync::atomic::Ordering::SeqCst) => Err(errno(libc::ENOMEM)),
+            _ => Ok(()),
+        })
+        .runtime();
+        runtime.block_on(soon(async {
+            let mut child = until_told(3);
+            let _input = child.stdin.take();
+            child.kill().unwrap();
+            assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+        }));
+    });
+}
+
+/// Where only threads can wait, a child that runs on takes none away from others: not from another child, nor from
+/// files and names.
+#[test]
+fn children_that_run_on_hold_nobody_up() {
+    alone("process::waiting::children_that_run_on_hold_nobody_up", || {
+        without_exit_descriptors().block_on(soon(async {
+            coracle::blocking::set_pool(coracle::blocking::Pool::builder().threads(1).build()).unwrap();
+            let mut lasting = until_told(1);
+            let input = lasting.stdin.take();
+            let waiting = coracle::spawn(async move { lasting.wait().await.unwrap().code() });
+            coracle::task::yield_now().await;
+            assert_eq!(shell("exit 2").status().await.unwrap().code(), Some(2));
+            assert_eq!(coracle::blocking::submit(|| 3).await.unwrap(), 3);
+            drop(input);
+            assert_eq!(waiting.await.unwrap(), Some(1));
+        }));
+    });
+}
+
 /// An error on the way says nothing about the child: it can be asked again, also by another way.
 #[test]
 fn after_a_fault_the_end_can_still_be_waited_for() {
