@@ -33,8 +33,8 @@ const MOST_A_TRIP: usize = 256 * 1024;
 /// A write is *written behind*: it takes at most 256 KiB and is done when these have been handed to the pool, at once
 /// if nothing else is under way. If that then fails, the next operation says so, whichever it is. So the last word is
 /// that of `flush`, which waits until all is with the kernel, or of [`sync_all`](File::sync_all), which waits until it
-/// is on the disk. A file that is dropped without them is written by the pool all the same, unless the runtime ends
-/// before, and nobody hears of errors.
+/// is on the disk. Dropping a file without them waits for the last write, and so holds up the other tasks for that long,
+/// and nobody hears of its error.
 ///
 /// What is no regular file is read and written too, but a read from a pipe or a terminal keeps a thread of the pool
 /// until something comes. The file belongs to no runtime: each operation uses the pool of the one in which it is
@@ -59,6 +59,8 @@ pub struct File {
     /// Where it was opened: a poll has no better line of the program to show.
     at: &'static Location<'static>,
     away: Option<Job<Back>>,
+    /// What is away are bytes that were accepted, and are not written yet.
+    writing: bool,
     /// The buffer, when nothing is away.
     bytes: Vec<u8>,
     /// What of it was read and not given out yet: by so much the kernel's position is ahead of ours.
@@ -79,12 +81,12 @@ enum Outcome {
 
 impl File {
     pub(super) fn new(file: std::fs::File, at: &'static Location<'static>) -> File {
-        File { file: Arc::new(file), at, away: None, bytes: Vec::new(), unread: 0..0 }
+        File { file: Arc::new(file), at, away: None, writing: false, bytes: Vec::new(), unread: 0..0 }
     }
 
     /// Opens a file for reading.
     ///
-    /// **Cancel safety**: as [`Operation`] says.
+    /// **Cancel safety**: lossy, as [`Operation`] says.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) and the like; outside of a runtime.
@@ -99,7 +101,7 @@ impl File {
 
     /// Opens a file for writing: an empty one, in the place of one that there may be.
     ///
-    /// **Cancel safety**: as [`Operation`] says.
+    /// **Cancel safety**: lossy, as [`Operation`] says.
     ///
     /// # Errors
     /// Those of the system; outside of a runtime.
@@ -144,8 +146,10 @@ impl File {
         if !self.unread.is_empty() || self.away.is_some() {
             self.seek(SeekFrom::Current(0)).await?;
         }
+        let file = self.file.clone();
+        drop(self);
         // An operation that was dropped may use the file still; then both have the same position.
-        Arc::try_unwrap(self.file).or_else(|shared| shared.try_clone())
+        Arc::try_unwrap(file).or_else(|shared| shared.try_clone())
     }
 
     // ---- one thing away at a time --------------------------------------------------------------------------------
@@ -154,7 +158,7 @@ impl File {
     fn poll_home(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome>>> {
         let Some(job) = &mut self.away else { return Poll::Ready(Ok(None)) };
         let result = ready!(Pin::new(job).poll(cx));
-        self.away = None;
+        (self.away, self.writing) = (None, false);
         let back = result?;
         self.bytes = back.bytes;
         if let Outcome::Read(Ok(count)) = back.outcome {
@@ -189,7 +193,7 @@ impl File {
 
     /// Moves the position, and says where it is then, counted from the beginning.
     ///
-    /// **Cancel safety**: it may have moved, and what comes next happens after that.
+    /// **Cancel safety**: lossy; it may have moved, and what comes next happens after that.
     ///
     /// # Errors
     /// If it would lie before the beginning. If something written behind failed; then it has not moved.
@@ -250,7 +254,7 @@ impl File {
 
     /// Cuts the file off, or lengthens it by zeroes. The position stays.
     ///
-    /// **Cancel safety**: it may be done or not, also while the next operation is under way.
+    /// **Cancel safety**: lossy; it may be done or not, also while the next operation is under way.
     ///
     /// # Errors
     /// Those of the system; if something written behind failed.
@@ -289,7 +293,7 @@ impl File {
 
     /// Sets the permissions of the file.
     ///
-    /// **Cancel safety**: it may be done or not, also while the next operation is under way.
+    /// **Cancel safety**: lossy; it may be done or not, also while the next operation is under way.
     ///
     /// # Errors
     /// Those of the system; if something written behind failed.
@@ -363,6 +367,7 @@ impl AsyncWrite for File {
             let back = if ahead == 0 { Ok(0) } else { file.seek(SeekFrom::Current(-ahead)) };
             Outcome::Wrote(back.and_then(|_| file.write_all(bytes)))
         });
+        this.writing = true;
         Poll::Ready(Ok(taken.len()))
     }
 
@@ -382,6 +387,17 @@ fn uninterrupted(mut call: impl FnMut() -> Result<usize>) -> Result<usize> {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
+        }
+    }
+}
+
+impl Drop for File {
+    /// Whoever was told that bytes were written may count on it: so what is still away is waited for, as a write of std's
+    /// would have been. Only a regular file, which always takes them: a pipe may never.
+    fn drop(&mut self) {
+        let Some(job) = self.away.take().filter(|_| self.writing) else { return };
+        if self.file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            drop(job.wait());
         }
     }
 }

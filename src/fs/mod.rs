@@ -67,7 +67,8 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Operation<String> {
 /// Makes a file with these contents, in the place of one that there may be. Not atomic: who needs that writes to
 /// another name, and [`rename`]s.
 ///
-/// **Cancel safety**: as [`Operation`] says; a file that is being written when it is dropped is written to the end.
+/// **Cancel safety**: lossy, as [`Operation`] says; a file that is being written when it is dropped is written to the
+/// end.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -88,7 +89,7 @@ pub fn write(path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> Operation<
 
 /// Copies a file's contents and permissions. How many bytes.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -110,7 +111,7 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Operation<u64> {
 /// Gives a file or directory another name, taking that of a file that there may be; in one step, if both lie in one
 /// file system.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -133,7 +134,7 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Operation<()> {
 
 /// Removes a file.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -152,7 +153,7 @@ pub fn remove_file(path: impl AsRef<Path>) -> Operation<()> {
 
 /// Removes an empty directory.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -168,7 +169,7 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Operation<()> {
 
 /// Removes a directory and everything in it. It does not follow symbolic links.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system, then part of it may be gone; outside of a runtime.
@@ -188,7 +189,7 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> Operation<()> {
 
 /// Makes a directory, whose parent must exist.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) and the like; outside of a runtime.
@@ -204,7 +205,7 @@ pub fn create_dir(path: impl AsRef<Path>) -> Operation<()> {
 
 /// Makes a directory and its parents, as far as there are none.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.
@@ -362,7 +363,7 @@ pub fn canonicalize(path: impl AsRef<Path>) -> Operation<PathBuf> {
 
 /// Sets the permissions of a file or directory.
 ///
-/// **Cancel safety**: as [`Operation`] says.
+/// **Cancel safety**: lossy, as [`Operation`] says.
 ///
 /// # Errors
 /// Those of the system; outside of a runtime.

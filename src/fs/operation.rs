@@ -11,8 +11,10 @@ use crate::blocking::{Job, submit_as};
 
 /// See [`read`](crate::fs::read) and the other functions of [`fs`](crate::fs).
 ///
-/// Nothing happens before the first poll. Dropped while it waits for a thread, it is never carried out; dropped later,
-/// it is carried out whole, and nobody hears how it went.
+/// Nothing happens before the first poll.
+///
+/// **Cancel safety**: lossy. Dropped while it waits for a thread, it is never carried out; dropped later, it is carried
+/// out whole, and nobody hears how it went.
 ///
 /// **Panics** if polled again after it was done.
 #[must_use = "a future does nothing unless awaited"]

@@ -104,7 +104,7 @@ impl OpenOptions {
 
     /// Opens the file, close-on-exec.
     ///
-    /// **Cancel safety**: as [`Operation`] says; a file that was opened for nobody is closed.
+    /// **Cancel safety**: lossy, as [`Operation`] says; a file that was opened for nobody is closed.
     ///
     /// # Errors
     /// [`NotFound`](std::io::ErrorKind::NotFound) and the like; outside of a runtime.

@@ -260,3 +260,22 @@ fn files_come_from_std_and_go_back() {
     let error = coracle::block_on(options.open(&path)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
 }
+
+/// Nobody flushed: what a write took is there all the same when the file is dropped, also at the end of the runtime.
+#[test]
+fn what_was_accepted_is_written_before_a_file_is_gone() {
+    let folder = Folder::new();
+    let path = folder.join("accepted");
+    for round in 0..50 {
+        coracle::block_on(async {
+            let mut file = File::create(&path).await.unwrap();
+            file.write_all(b"hello").await.unwrap();
+            file.write_all(b" world").await.unwrap();
+            if round % 2 == 0 {
+                drop(file);
+                assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
+            }
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello world", "round {round}");
+    }
+}
