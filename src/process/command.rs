@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::child::Child;
-use super::output::{CommandOutput, CommandStatus};
+use super::output::{CommandOutput, CommandStatus, WaitWithOutput};
 use super::running::Running;
 use crate::net::{PipeReader, PipeWriter};
 use crate::runtime::current_or_error;
@@ -203,7 +203,7 @@ impl Command {
         self.start(Location::caller())
     }
 
-    /// Runs it to its end. It starts at the first poll.
+    /// Starts it, and waits for its end. The future has the child, and nothing of this value.
     ///
     /// **Cancel safety**: lossy; a dropped future drops the [`Child`].
     ///
@@ -216,12 +216,13 @@ impl Command {
     /// });
     /// ```
     #[track_caller]
-    pub fn status(&mut self) -> CommandStatus<'_> {
-        CommandStatus { command: self, child: None, at: Location::caller() }
+    pub fn status(&mut self) -> CommandStatus {
+        let at = Location::caller();
+        CommandStatus { child: self.start(at), at }
     }
 
-    /// Runs it to its end, and gives what it printed. It starts at the first poll. A stream that was set otherwise than
-    /// piped is not captured.
+    /// Starts it, waits for its end, and gives what it printed. The future has the child, and nothing of this value. A
+    /// stream that was set otherwise than piped is not captured.
     ///
     /// **Cancel safety**: lossy; a dropped future drops the [`Child`] and what was read.
     ///
@@ -235,8 +236,9 @@ impl Command {
     /// });
     /// ```
     #[track_caller]
-    pub fn output(&mut self) -> CommandOutput<'_> {
-        CommandOutput { command: self, waiting: None, at: Location::caller() }
+    pub fn output(&mut self) -> CommandOutput {
+        let at = Location::caller();
+        CommandOutput { waiting: self.start_captured(at).map(|child| WaitWithOutput::new(child, at)) }
     }
 
     /// Streams without a wish are ours.

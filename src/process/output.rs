@@ -8,7 +8,6 @@ use std::process::{ExitStatus, Output};
 use std::task::{Context, Poll, ready};
 
 use super::child::Child;
-use super::command::Command;
 use crate::net::PipeReader;
 
 /// How much of a child's output is read at a time.
@@ -74,46 +73,45 @@ impl Future for WaitWithOutput {
     }
 }
 
-/// See [`Command::status`].
+/// See [`Command::status`](super::Command::status).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
-pub struct CommandStatus<'a> {
-    pub(super) command: &'a mut Command,
-    pub(super) child: Option<Child>,
+pub struct CommandStatus {
+    pub(super) child: io::Result<Child>,
     pub(super) at: &'static Location<'static>,
 }
 
-impl Future for CommandStatus<'_> {
+impl Future for CommandStatus {
     type Output = io::Result<ExitStatus>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         let this = &mut *self;
-        let child = match &mut this.child {
-            Some(child) => child,
-            none => none.insert(this.command.start(this.at)?),
-        };
-        child.poll_end(cx, this.at)
+        match &mut this.child {
+            Ok(child) => child.poll_end(cx, this.at),
+            Err(error) => Poll::Ready(Err(take(error))),
+        }
     }
 }
 
-/// See [`Command::output`].
+/// See [`Command::output`](super::Command::output).
 #[derive(Debug)]
 #[must_use = "a future does nothing unless awaited"]
-pub struct CommandOutput<'a> {
-    pub(super) command: &'a mut Command,
-    pub(super) waiting: Option<WaitWithOutput>,
-    pub(super) at: &'static Location<'static>,
+pub struct CommandOutput {
+    pub(super) waiting: io::Result<WaitWithOutput>,
 }
 
-impl Future for CommandOutput<'_> {
+impl Future for CommandOutput {
     type Output = io::Result<Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Output>> {
-        let this = &mut *self;
-        let waiting = match &mut this.waiting {
-            Some(waiting) => waiting,
-            none => none.insert(WaitWithOutput::new(this.command.start_captured(this.at)?, this.at)),
-        };
-        Pin::new(waiting).poll(cx)
+        match &mut self.waiting {
+            Ok(waiting) => Pin::new(waiting).poll(cx),
+            Err(error) => Poll::Ready(Err(take(error))),
+        }
     }
+}
+
+/// The error why it did not start, once.
+fn take(error: &mut io::Error) -> io::Error {
+    std::mem::replace(error, io::Error::other("polled after it was done"))
 }

@@ -358,10 +358,15 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 ///
 /// What [`Runtime::new`] and [`Runtime::block_on`] do, one after the other.
 ///
+/// # Panics
+/// Inside of a task: it would hold up all others of this thread, and wait for ever if it needs one of them. (Who means
+/// that makes a [`Runtime`] there.) As [`Runtime::block_on`] does.
+///
 /// ```
 /// assert_eq!(coracle::block_on(async { 6 * 7 }), 42);
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    assert!(crate::task::id().is_none(), "block_on inside of a task: all others would wait for it; `.await` instead");
     Runtime::new().block_on(future)
 }

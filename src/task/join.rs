@@ -48,6 +48,13 @@ impl fmt::Debug for JoinError {
     }
 }
 
+impl From<JoinError> for std::io::Error {
+    /// What a panic said is passed on, and not its payload: that need not be `Sync`, and an error must be.
+    fn from(error: JoinError) -> std::io::Error {
+        std::io::Error::other(error.to_string())
+    }
+}
+
 /// What a panic said, if it said it in words.
 pub(crate) fn message(payload: &Payload) -> String {
     let words = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
@@ -154,6 +161,17 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(self.task)
     }
+
+    /// Lets the task run on by itself. The same as dropping the handle, in a word.
+    ///
+    /// ```
+    /// coracle::block_on(async {
+    ///     let (sender, receiver) = coracle::sync::oneshot::channel();
+    ///     coracle::spawn(async move { sender.send("done").unwrap() }).detach();
+    ///     assert_eq!(receiver.await, Ok("done"));
+    /// });
+    /// ```
+    pub fn detach(self) {}
 
     /// The same handle, but dropping it aborts the task.
     ///
@@ -308,7 +326,7 @@ impl fmt::Debug for AbortHandle {
 
 /// A [`JoinHandle`] whose drop aborts the task; see [`JoinHandle::abort_on_drop`].
 ///
-/// **Cancel safety**: dropping it cancels the task: that is its purpose. `&mut handle` can be awaited without.
+/// **Cancel safety**: lossy; dropping it cancels the task: that is its purpose. `&mut handle` can be awaited without.
 ///
 /// ```
 /// coracle::block_on(async {

@@ -53,8 +53,9 @@ pub(crate) use waker::borrowed_waker;
 pub use yield_now::{YieldNow, yield_now};
 
 pub use crate::group::{
-    Either, FutureSet, Join, JoinAll, JoinSet, Next, NextTask, Pool, PoolFull, PoolJoin, PoolSpawn, Race, Select,
-    Shutdown, TryJoin, TryJoinAll, join, join_all, race, race_ok, select, try_join, try_join_all,
+    Either, FirstOf, FutureSet, Join, JoinAll, JoinSet, Next, NextTask, OneOf, Pool, PoolFull, PoolJoin, PoolSpawn,
+    Race, Select, Shutdown, TryJoin, TryJoinAll, first_of, join, join_all, race, race_ok, select, try_join,
+    try_join_all,
 };
 pub use crate::observer::TaskId;
 pub use crate::runtime::{Local, NoTask, TaskBuilder as Builder, name, spawn};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use coracle::coroutine::{Peers, RunError};
 use coracle::sync::channel;
 use coracle::task::yield_now;
-use coracle::{block_on, spawn};
+use coracle::{Runtime, block_on, spawn};
 
 use super::{Trace, panic_of};
 use crate::support::cut_at_every_poll;
@@ -51,7 +51,7 @@ fn a_run_that_cannot_be_gives_the_value_back_and_a_panic_goes_to_who_awaits_it()
         let mut peers = Peers::new();
         peers.add("panics", async |_, n: u32| panic!("at {n}")).unwrap();
         assert_eq!(peers.run_async("nobody", 1).await, Err(RunError::Unknown(1)));
-        let panic = panic_of(|| block_on(async { peers.run_async("panics", 2).await.is_ok() }));
+        let panic = panic_of(|| Runtime::new().block_on(async { peers.run_async("panics", 2).await.is_ok() }));
         assert_eq!(panic.unwrap(), "at 2");
         assert_eq!(peers.run_async("panics", 3).await, Err(RunError::Finished(3)));
         assert_eq!(peers.go_on_async().await, None, "the panic left no run behind");

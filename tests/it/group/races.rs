@@ -1,5 +1,6 @@
 //! `race`, `race_ok` and `select`: who wins, and what becomes of the losers.
 
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -182,5 +183,37 @@ fn a_loser_that_is_kept_holds_its_place_until_it_is_polled_or_dropped() {
             }
             assert!(!is_locked(3).await, "{way}");
         });
+    }
+}
+
+/// Each may give something else; the losers are dropped, in order.
+#[test]
+fn the_first_of_several_says_which_it_was() {
+    use coracle::task::{OneOf, first_of};
+    coracle::block_on(async {
+        assert_eq!(first_of((pending::<u8>(), ready("b"))).await, OneOf::Second("b"));
+        assert_eq!(first_of((ready(1), ready("b"), ready('c'))).await, OneOf::First(1), "in the order given");
+        let third = first_of((pending::<u8>(), pending::<&str>(), yield_now())).await;
+        assert_eq!(third, OneOf::Third(()));
+        let fourth = first_of((pending::<()>(), pending::<()>(), pending::<()>(), ready(4))).await;
+        assert_eq!(fourth, OneOf::Fourth(4));
+
+        let dropped = RefCell::new(Vec::new());
+        let told = |name: &'static str| {
+            let guard = Told(name, &dropped);
+            async move {
+                let _guard = guard;
+                pending::<()>().await
+            }
+        };
+        first_of((told("one"), told("two"), yield_now())).await;
+        assert_eq!(*dropped.borrow(), ["one", "two"]);
+    });
+
+    struct Told<'a>(&'static str, &'a RefCell<Vec<&'static str>>);
+    impl Drop for Told<'_> {
+        fn drop(&mut self) {
+            self.1.borrow_mut().push(self.0);
+        }
     }
 }

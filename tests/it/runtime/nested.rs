@@ -48,7 +48,7 @@ async fn timer_and_socket() {
 fn nest(depth: usize) -> Pin<Box<dyn Future<Output = usize>>> {
     Box::pin(async move {
         timer_and_socket().await;
-        let below = if depth == 0 { 0 } else { block_on(nest(depth - 1)) };
+        let below = if depth == 0 { 0 } else { Runtime::new().block_on(nest(depth - 1)) };
         timer_and_socket().await;
         below + 1
     })
@@ -159,7 +159,7 @@ fn the_current_task_is_the_innermost_ones() {
     block_on(async {
         let named = coracle::task::Builder::new().name("outer").spawn(async {
             let outside = (coracle::task::name(), coracle::task::id());
-            block_on(async {
+            Runtime::new().block_on(async {
                 yield_now().await;
                 assert_eq!(coracle::task::name(), None);
                 assert_eq!(coracle::task::id().unwrap().number(), 1);
@@ -195,4 +195,16 @@ fn a_runtime_dropped_in_a_task_of_another_ends_its_tasks() {
         assert!(dropped.get());
         assert!(handle.await.is_err());
     });
+}
+
+/// The free function would make a runtime of its own, and hold up this one for as long as that runs.
+#[test]
+fn the_free_block_on_inside_of_a_task_is_a_clear_panic() {
+    let task = block_on(async {
+        let task = coracle::spawn(async { block_on(async { 1 }) });
+        task.await
+    });
+    let Err(coracle::task::JoinError::Panicked(payload)) = task else { panic!("it returned {task:?}") };
+    let words = payload.downcast_ref::<&str>().unwrap();
+    assert!(words.contains("block_on inside of a task") && words.contains("`.await` instead"), "{words}");
 }
