@@ -10,7 +10,7 @@
 //! the server served 4, of which 1 is still there and 1 broke off
 //! ```
 //!
-//! Then read `src/net/source.rs`: how an operation is tried first, and waits if it must. The example `echo` is this one
+//! Then read `src/net/registration.rs`: how an operation is tried first, and waits if it must. The example `echo` is this one
 //! grown up, for 500 clients and from the command line.
 
 use std::io;

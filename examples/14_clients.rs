@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Then read `src/reactor/mod.rs`: one descriptor to wait for, on behalf of a thousand. Threads of another program are
-//! served as well: `cargo run --release --example echo -- --listen 127.0.0.1:7000`.
+//! served as well: `cargo run --release --example echo -- serve 127.0.0.1:7000`.
 
 use std::cell::Cell;
 use std::io;

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! With `-- --items 20 --capacity 3 --delay-ms 50` it does the same; other numbers may be given. Wrong arguments end in
-//! exit status 2. Then read `src/sync/channel.rs`, and `src/sync/wait_queue.rs` on which it stands.
+//! exit status 2. Then read `src/sync/channel/mod.rs`, and `src/sync/wait_queue.rs` on which it stands.
 
 use std::ffi::OsString;
 use std::fmt::Display;

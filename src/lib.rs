@@ -38,7 +38,7 @@
 //!
 //! # Promises
 //!
-//! One thread: futures and their outputs need not be `Send`. No globals, no hidden threads; a pool of threads or a signal
+//! One thread: futures and their outputs need not be `Send`. No global runtime, no hidden threads; a pool of threads or a signal
 //! handler only if asked for. Every descriptor is close-on-exec, no write raises SIGPIPE, timers are never early, and
 //! whatever is ready is served within 64 polls of other tasks. `ARCHITECTURE.md` has the list, and a test for each.
 

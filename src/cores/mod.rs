@@ -92,7 +92,8 @@ impl<T: Send + 'static> Crew<T> {
     /// panics, the others are asked to stop.
     ///
     /// # Errors
-    /// If a thread cannot be started; those that were are asked to stop, and waited for.
+    /// If a thread cannot be started; those that were are asked to stop and waited for, so each should heed
+    /// [`Member::stopped`].
     ///
     /// ```
     /// let crew = coracle::cores::Crew::start(3, |member| async move { member.number() * 10 }).unwrap();

@@ -9,8 +9,9 @@
 //! - In memory: [`pipe`](fn@pipe), [`duplex`], slices, vectors, [`Cursor`], [`empty`], [`sink`], [`repeat`].
 //! - Halves: [`split`](fn@split), [`join`](fn@join).
 //!
-//! Reading exactly, a line or a frame keeps its progress when its future is dropped: losing a race loses no byte. Where
-//! it is kept, each method says under *Cancel safety*. Readers and writers that may not be moved are pinned first:
+//! Reading exactly, a line or a frame keeps its progress when its future is dropped: losing a race loses no byte. It is
+//! kept in the reader or in the caller's buffer, as each method says under *Cancel safety*: so that must live outside of
+//! the future that may lose. Readers and writers that may not be moved are pinned first:
 //! `Pin<&mut R>` is a reader too.
 //!
 //! Nothing here knows a runtime: it works with any executor.

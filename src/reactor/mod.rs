@@ -2,7 +2,7 @@
 //!
 //! The reactor keeps what the poller said of each registered descriptor until an operation finds it no longer true, and
 //! the wakers of those who wait. It knows wakers, not tasks, and no operation: trying is the business of
-//! `net::source::Source`, which calls here only when something would block.
+//! `net::registration::Registration`, which calls here only when something would block.
 //!
 //! A registration is named by a [`Token`]: the key of its slot and the slot's generation. An event for a slot that was
 //! given back, or given to another descriptor, in the same batch has the wrong generation: it wakes nobody and is counted.

@@ -7,6 +7,8 @@ mod support;
 
 mod absences;
 mod blocking;
+mod cancel;
+mod cores;
 mod coroutine;
 mod examples;
 mod fs;

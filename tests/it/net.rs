@@ -50,7 +50,7 @@ async fn pair_with_std() -> (TcpStream, std::net::TcpStream) {
 
 /// Awaits what must come soon: a hang becomes a failure that names its line.
 #[track_caller]
-fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
+pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let at = std::panic::Location::caller();
     async move {
         match coracle::time::timeout(Duration::from_secs(10), future).await {

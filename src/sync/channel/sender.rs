@@ -28,7 +28,7 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     /// Sends a value, waiting for room.
     ///
-    /// **Cancel safety**: a dropped `Send` that is not done has sent nothing, and drops its value;
+    /// **Cancel safety**: lossy. A dropped `Send` that is not done has sent nothing, and drops its value;
     /// [`Send::into_value`] saves it. A wake that it had goes to the next sender.
     ///
     /// # Errors

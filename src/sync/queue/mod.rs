@@ -229,8 +229,8 @@ impl<T, O: Order<T>> Queue<T, O> {
 
     /// Puts a value in, waiting for room.
     ///
-    /// **Cancel safety**: a dropped `Put` that is not done has put nothing, and drops its value; [`Put::into_value`]
-    /// saves it. A wake that it had goes to the next that puts.
+    /// **Cancel safety**: lossy. A dropped `Put` that is not done has put nothing, and drops its value;
+    /// [`Put::into_value`] saves it. A wake that it had goes to the next that puts.
     ///
     /// # Errors
     /// If the queue is closed, also while it waits.

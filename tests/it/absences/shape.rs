@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::text::{File, all, library, none};
+use super::text::{File, all, library, none, tests};
 
 /// Lines of code, without comments and empty ones, from which a file is too long.
 const LONGEST_FILE: usize = 400;
@@ -172,44 +172,148 @@ fn signature(file: &File, number: usize) -> String {
     signature
 }
 
-#[test]
-fn whatever_is_awaited_says_what_dropping_it_leaves_behind() {
-    let files = library();
-    let types = awaitable(&files);
-    let (mut found, mut seen) = (Vec::new(), 0);
-    for file in &files {
+/// A public function whose result is to be awaited, and whose docs are shown.
+struct Maker<'a> {
+    file: &'a File,
+    number: usize,
+    name: String,
+    /// The future is a handle, and more: its type says what its drop does.
+    is_handle: bool,
+}
+
+impl Maker<'_> {
+    /// The folder or file at the root of the crate.
+    fn area(&self) -> &str {
+        self.file.path.split('/').next().unwrap().trim_end_matches(".rs")
+    }
+}
+
+fn makers(files: &[File]) -> Vec<Maker<'_>> {
+    const HANDLES: [&str; 8] =
+        ["JoinHandle", "AbortOnDrop", "RemoteHandle", "Job", "Sleep", "Connect", "Child", "CaughtChild"];
+    let types = awaitable(files);
+    let mut makers = Vec::new();
+    for file in files.iter().filter(|file| !file.is_in("sys")) {
         for (number, code) in file.numbered() {
             let item = code.trim_start();
             let is_method = item.starts_with("pub fn ") || (item.starts_with("fn ") && file.path.starts_with("io/"));
-            let doc = doc_above(file, number);
-            if !(item.starts_with("pub async fn ") || is_method) || doc.is_empty() {
+            if !(item.starts_with("pub async fn ") || is_method) || doc_above(file, number).is_empty() {
                 continue;
             }
             let signature = signature(file, number);
             let result = signature.split_once("-> ").map_or("", |(_, result)| result);
-            let name = result.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
-            let is_awaited = item.starts_with("pub async") || result.starts_with("impl Future") || types.contains(name);
-            // A handle that is a future, and more: its type says it.
-            let is_handle = [
-                "JoinHandle",
-                "AbortOnDrop",
-                "RemoteHandle",
-                "Job",
-                "Receiver",
-                "Sleep",
-                "Connect",
-                "Child",
-                "CaughtChild",
-            ];
-            if !is_awaited || is_handle.contains(&name) || file.path.starts_with("sys/") {
-                continue;
-            }
-            seen += 1;
-            if !doc.iter().any(|line| line.contains("ancel safety")) {
-                found.push(file.place(number));
+            let of = first_word(result);
+            // Most receivers are no futures, and the one that is comes in a pair.
+            let is_one = types.contains(of) && of != "Receiver";
+            if item.starts_with("pub async") || result.starts_with("impl Future") || is_one {
+                let name = first_word(signature.split_once("fn ").unwrap().1).to_owned();
+                makers.push(Maker { file, number, name, is_handle: HANDLES.contains(&of) });
             }
         }
     }
-    assert!(seen > 60, "only {seen} futures were seen");
+    assert!(makers.len() > 100, "only {} futures were seen", makers.len());
+    makers
+}
+
+fn first_word(code: &str) -> &str {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()
+}
+
+#[test]
+fn whatever_is_awaited_says_what_dropping_it_leaves_behind() {
+    let files = library();
+    let mut found = Vec::new();
+    for maker in makers(&files).iter().filter(|maker| !maker.is_handle) {
+        let doc = doc_above(maker.file, maker.number);
+        let promise =
+            doc.iter().skip_while(|line| !line.contains("**Cancel safety**")).take_while(|line| **line != "///");
+        let promise: String = promise.copied().collect();
+        if !["cancel-safe", "prefix-safe", "lossy", ": as "].iter().any(|word| promise.contains(word)) {
+            found.push(maker.file.place(maker.number));
+        }
+    }
     none(found, "add `**Cancel safety**: cancel-safe, prefix-safe or lossy`, and what is left behind");
+}
+
+/// Makers that no `cut.at(…)` names, and the tests that drop what they make by other means: in a table or by a macro,
+/// poll by poll, or in a process or thread of its own.
+const CUT_BY_HAND: [(&str, &[&str], &str); 8] = [
+    (
+        "fs",
+        &["copy", "rename", "remove_file", "remove_dir", "remove_dir_all", "create_dir", "create_dir_all"],
+        "an_operation_that_is_dropped_anywhere_is_done_whole_or_not_at_all",
+    ),
+    (
+        "fs",
+        &["read_to_string", "read_dir", "symlink_metadata", "exists", "canonicalize"],
+        "a_look_that_is_dropped_anywhere_changes_nothing",
+    ),
+    (
+        "group",
+        &["join_all", "try_join_all", "try_join", "race", "race_ok"],
+        "dropped_joins_and_races_drop_their_futures",
+    ),
+    ("group", &["shutdown"], "a_dropped_shutdown_has_aborted_all_or_none"),
+    ("net", &["write_vectored"], "a_cancelled_vectored_write_has_written_nothing"),
+    ("runtime", &["spawn"], "a_handle_that_is_dropped_anywhere_leaves_its_task_alone"),
+    ("signal", &["ctrl_c"], "ctrl_c_is_watched_from_the_call_to_the_end_of_the_future"),
+    ("cores", &["stopped"], "a_wait_for_the_stop_of_a_crew_that_is_dropped_anywhere_changes_nothing"),
+];
+
+/// Whether the function of this name is called there.
+fn calls(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let after = &text[at + name.len()..];
+        let is_whole = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        is_whole && (after.starts_with('(') || after.starts_with("::<"))
+    })
+}
+
+/// What stands in the parentheses of each `cut.at(…)` of a test.
+fn cut_arguments(text: &str) -> String {
+    let mut arguments = String::new();
+    for (at, _) in text.match_indices(".at(") {
+        if !text[..at].trim_end().ends_with("cut") {
+            continue;
+        }
+        let mut depth = 1;
+        for c in text[at + ".at(".len()..].chars() {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            if depth == 0 {
+                break;
+            }
+            arguments.push(c);
+        }
+        arguments.push('\n');
+    }
+    arguments
+}
+
+/// A file of an area is `area.rs`, lies in `area/`, or is `cancel/area.rs`.
+#[test]
+fn whatever_is_awaited_is_dropped_at_every_await() {
+    let (files, tests) = (library(), tests());
+    let makers = makers(&files);
+    let mut found = Vec::new();
+    for maker in &makers {
+        let (area, name) = (maker.area(), maker.name.as_str());
+        let is_cut = tests.iter().any(|test| {
+            let path = test.path.strip_prefix("cancel/").unwrap_or(&test.path);
+            let is_there = path == format!("{area}.rs") || path.starts_with(&format!("{area}/"));
+            is_there && calls(&cut_arguments(&test.raw.join("\n")), name)
+        });
+        let by_hand = CUT_BY_HAND.iter().any(|(of, names, _)| *of == area && names.contains(&name));
+        if !is_cut && !by_hand {
+            found.push(maker.file.place(maker.number));
+        }
+    }
+    none(found, "drop what it makes in a `cut.at(…)`, and hold what is left against its *Cancel safety*");
+    for (area, names, test) in CUT_BY_HAND {
+        let function = format!("fn {test}()");
+        let body = tests.iter().find_map(|file| file.item(&function)).unwrap_or_else(|| panic!("no test `{test}`"));
+        for name in names {
+            assert!(makers.iter().any(|maker| maker.area() == area && maker.name == *name), "no {area} `{name}`");
+            assert!(calls(&body, name), "`{test}` does not call `{name}`");
+        }
+    }
 }

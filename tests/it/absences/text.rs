@@ -20,11 +20,20 @@ pub(super) fn root() -> &'static Path {
 
 /// All files of `src`.
 pub(super) fn all() -> Vec<File> {
-    let mut paths = Vec::new();
-    collect(&root().join("src"), &mut paths);
+    below("src")
+}
+
+/// All files of these tests, with their paths from `tests/it`.
+pub(super) fn tests() -> Vec<File> {
+    below("tests/it")
+}
+
+fn below(folder: &str) -> Vec<File> {
+    let (folder, mut paths) = (root().join(folder), Vec::new());
+    collect(&folder, &mut paths);
     paths.sort();
     assert!(paths.len() > 40, "only {} files were found", paths.len());
-    paths.iter().map(|path| File::read(path)).collect()
+    paths.iter().map(|path| File::read(&folder, path)).collect()
 }
 
 /// All files of `src` but those that only its tests include.
@@ -49,9 +58,9 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 }
 
 impl File {
-    fn read(path: &Path) -> File {
+    fn read(folder: &Path, path: &Path) -> File {
         let text = std::fs::read_to_string(path).unwrap();
-        File::parse(path.strip_prefix(root().join("src")).unwrap().to_str().unwrap(), &text)
+        File::parse(path.strip_prefix(folder).unwrap().to_str().unwrap(), &text)
     }
 
     fn parse(path: &str, text: &str) -> File {
@@ -96,6 +105,12 @@ impl File {
     pub(super) fn blocks_of(&self, start: &str) -> Vec<usize> {
         let begins = (0..self.code.len()).filter(|at| self.code[*at].trim_start().starts_with(start));
         begins.flat_map(|at| at + 1..=end_of_item(&self.code, at) + 1).collect()
+    }
+
+    /// The text of the first item whose line begins so, to its closing brace.
+    pub(super) fn item(&self, start: &str) -> Option<String> {
+        let at = self.code.iter().position(|code| code.trim_start().starts_with(start))?;
+        Some(self.raw[at..=end_of_item(&self.code, at)].join("\n"))
     }
 
     /// The modules at the root of the crate that this file names, with the places: `crate::x`, `use crate::{x, y}`, and

@@ -21,9 +21,10 @@ fn read_while_the_peer_writes(when: fn(Call, bool) -> bool) -> Vec<u8> {
     let peer = Mutex::new(Some(theirs));
     let peer = Arc::new(peer);
     let write = move |call: Call, would_block: bool| {
-        if when(call, would_block)
-            && let Some(theirs) = &mut *peer.lock().unwrap()
-        {
+        if !when(call, would_block) {
+            return;
+        }
+        if let Some(theirs) = &mut *peer.lock().unwrap() {
             theirs.write_all(b"!").unwrap();
         }
     };
