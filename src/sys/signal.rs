@@ -17,8 +17,9 @@
 
 mod number;
 
+use std::cell::Cell;
 use std::io;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
@@ -252,13 +253,22 @@ fn no_action() -> libc::sigaction {
     unsafe { mem::zeroed() }
 }
 
-/// From the first subscriber on, every fork puts back in the child what was there before.
+/// From the first subscriber on, every fork puts back in the child what was there before. The table is locked across the
+/// fork: so no other thread is in the middle of a change, which the child would see half done and locked for ever.
 fn put_back_in_children() {
     static ARRANGED: Once = Once::new();
+    thread_local! {
+        /// The thread that forks has the table meanwhile, in the parent and in the child. Without a destructor.
+        static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Table>>>> = const { Cell::new(None) };
+    }
+    extern "C" fn before() {
+        HELD.set(Some(ManuallyDrop::new(table())));
+    }
+    extern "C" fn in_parent() {
+        drop(HELD.take().map(ManuallyDrop::into_inner));
+    }
     extern "C" fn in_child() {
-        // If another thread is subscribing just now, nobody will ever unlock the table here; POSIX allows a child of
-        // several threads little more than to execute another program, which puts all handlers back anyway.
-        let Ok(mut table) = TABLE.try_lock() else { return };
+        let Some(mut table) = HELD.take().map(ManuallyDrop::into_inner) else { return };
         for (number, place) in table.iter_mut().enumerate() {
             if let Some(handled) = place.take() {
                 put_back(Signal::from_number(number as i32), &handled);
@@ -267,7 +277,7 @@ fn put_back_in_children() {
     }
     ARRANGED.call_once(|| {
         // SAFETY: S4. Without memory for it, children keep the handler, which does nothing there.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
 }
 

@@ -6,7 +6,8 @@
 //! - **S1 (lent memory)**: a pointer given to the kernel points into a value that outlives the call, with its true length.
 //! - **S2 (fresh descriptor)**: a non-negative result of a call that makes a descriptor is open and owned by nobody else.
 //! - **S3 (plain data)**: the C structs used here are integers only; zeroes are a value of them.
-//! - **S4 (any moment)**: a handler of signals or forks takes no lock, allocates nothing and leaves `errno` as it was.
+//! - **S4 (any moment)**: a handler of signals takes no lock, allocates nothing and leaves `errno` as it was; one of forks
+//!   takes in the child no lock that it does not have from before, and allocates nothing there.
 //! - **S5 (lent to us)**: what the C library made for us is not used after it was given back, which is done once.
 
 use std::collections::hash_map::RandomState;

@@ -130,6 +130,30 @@ fn a_signal_to_a_forked_child_is_none_to_its_parent() {
     });
 }
 
+/// A fork waits until a change of the table is over, and no child keeps the handler, which would swallow its signals.
+#[test]
+fn a_child_that_is_forked_while_another_thread_subscribes_has_what_was_there_before() {
+    alone("signal::citizen::a_child_that_is_forked_while_another_thread_subscribes_has_what_was_there_before", || {
+        let done = std::sync::Arc::new(AtomicBool::new(false));
+        drop(Runtime::new().enter(|| Signals::new(&[USR1])).unwrap());
+        let subscribers = [0, 1].map(|_| {
+            let done = done.clone();
+            std::thread::spawn(move || {
+                let runtime = Runtime::new();
+                while !done.load(Ordering::SeqCst) {
+                    drop(runtime.enter(|| Signals::new(&[USR1])).unwrap());
+                }
+            })
+        });
+        let kept: i32 = (0..200).map(|_| child(fork, || i32::from(disposition(USR1) != libc::SIG_DFL))).sum();
+        done.store(true, Ordering::SeqCst);
+        for thread in subscribers {
+            thread.join().unwrap();
+        }
+        assert_eq!(kept, 0, "so many of 200 children kept the handler");
+    });
+}
+
 /// A child that the C library knows nothing of, as between `vfork` and `exec`: it keeps the handler, which is silent
 /// there.
 #[cfg(target_os = "linux")]
