@@ -12,8 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::permits::{Claim, Permits};
-use crate::observer::TaskId;
-use crate::task::here;
+use crate::task::here::{self, Who};
 
 /// A mutex that the task which has it may lock again; Python's `RLock`.
 ///
@@ -22,8 +21,7 @@ use crate::task::here;
 ///
 /// The owner is the task whose poll took the lock, until the last guard is dropped, wherever the guards are moved. So
 /// two futures that are joined *in one task* are not kept apart. Outside of a task (on another executor) nobody can be
-/// recognised: there it does not let anybody in twice, and is a plain mutex. Tasks are told apart by their
-/// [`TaskId`], which is unique in one runtime only: do not share one of these between runtimes.
+/// recognised: there it does not let anybody in twice, and is a plain mutex.
 ///
 /// ```
 /// use coracle::sync::ReentrantMutex;
@@ -49,7 +47,7 @@ where
     /// One, for the owner.
     permits: Permits,
     /// Whose poll took the permit. `None`: nobody's, or no task's.
-    owner: Cell<Option<TaskId>>,
+    owner: Cell<Option<Who>>,
     /// How many guards there are.
     depth: Cell<usize>,
     value: T,
@@ -125,13 +123,13 @@ impl<T: ?Sized> ReentrantMutex<T> {
     /// Whether the task that is being polled has the lock.
     fn is_mine(&self) -> bool {
         let owner = self.owner.get();
-        owner.is_some() && owner == here::task()
+        owner.is_some() && owner == here::who()
     }
 
     /// For the owner, and for whoever just got the permit.
     fn enter(&self) -> ReentrantMutexGuard<'_, T> {
         if self.depth.get() == 0 {
-            self.owner.set(here::task());
+            self.owner.set(here::who());
         }
         self.depth.set(self.depth.get() + 1);
         ReentrantMutexGuard { mutex: self }

@@ -105,6 +105,18 @@ pub(crate) fn task() -> Option<TaskId> {
     with_task(Header::id)
 }
 
+/// The same, told apart from the tasks of other runtimes that live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    home: usize,
+    task: TaskId,
+}
+
+/// See [`Who`].
+pub(crate) fn who() -> Option<Who> {
+    with_task(|task| Who { home: task.home().address(), task: task.id() })
+}
+
 /// Looks at the home of the task that is being polled on this thread, and at its executor's key, if there is one.
 pub(crate) fn with_key<T>(look: impl FnOnce(&HomeRef, u32) -> T) -> Option<T> {
     with_task(|task| look(task.home(), task.key.get()))

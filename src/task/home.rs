@@ -93,6 +93,11 @@ impl HomeRef {
         self.0 == other.0
     }
 
+    /// A number that no other home has while this one is there.
+    pub(super) fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
     /// What the home thread owns, if this is the home thread and the loop is in a turn. The path of every local wake.
     #[inline]
     pub(crate) fn turning(&self) -> Option<&Local> {

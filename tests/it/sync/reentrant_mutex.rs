@@ -147,3 +147,22 @@ fn a_reentrant_mutex_that_is_dropped_at_any_point_is_not_lost() {
     let waits = mutex.clone();
     assert_eq!(said_to_wait_for(async move { drop(waits.lock().await) }), "a re-entrant mutex");
 }
+
+/// Both are the first task of their runtime, and so have the same number.
+#[test]
+fn tasks_of_two_runtimes_are_told_apart() {
+    let mutex = Rc::new(ReentrantMutex::new(()));
+    let (one, other) = (coracle::Runtime::new(), coracle::Runtime::new());
+    let (release, released) = coracle::sync::oneshot::channel::<()>();
+    let held = mutex.clone();
+    let holding = one.spawn(async move {
+        let _guard = held.lock().await;
+        let _ = released.await;
+    });
+    one.turn(coracle::Budget::no_wait()).unwrap();
+    let tried = mutex.clone();
+    assert!(!other.block_on(async move { tried.try_lock().is_some() }), "the first task of the other one has it");
+    release.send(()).unwrap();
+    one.block_on(holding).unwrap();
+    assert!(mutex.try_lock().is_some());
+}
