@@ -7,22 +7,15 @@
 //! The example `many_cores` does the same with processes.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{Context, Poll};
 
-use crate::observer::WaitReason;
 use crate::runtime::current;
-use crate::sync::WaitQueue;
+use crate::sync::{Event, EventWait};
 use crate::sys::{Thread, World};
-use crate::task::here;
-use crate::wait_list::WaitKey;
 use crate::{Runtime, Spawner};
 
 /// The processors that this thread may run on, in order, by the system's numbers.
@@ -137,7 +130,7 @@ impl<T: Send + 'static> Crew<T> {
             Box::new(move || {
                 let _watch = StopOthers(roster.clone());
                 let runtime = Runtime::new();
-                let stop = Rc::new(Stop::default());
+                let stop = Rc::new(Event::new());
                 runtime.enter(|| current().map(|event_loop| event_loop.extensions.set(Reach(stop.clone()))));
                 roster.join_in(runtime.spawner());
                 let _ = started.send(());
@@ -216,7 +209,7 @@ impl<T> fmt::Debug for Crew<T> {
 pub struct Member {
     number: usize,
     count: usize,
-    stop: Rc<Stop>,
+    stop: Rc<Event>,
 }
 
 impl Member {
@@ -263,50 +256,13 @@ impl Member {
     /// crew.stop();
     /// ```
     #[track_caller]
-    pub fn stopped(&self) -> Stopped<'_> {
-        Stopped { stop: &self.stop, place: None, at: Location::caller() }
+    pub fn stopped(&self) -> EventWait<'_> {
+        self.stop.wait()
     }
 }
 
-/// Whether this runtime was asked to stop, and who waits for that.
-#[derive(Debug, Default)]
-struct Stop {
-    asked: Cell<bool>,
-    waiting: WaitQueue,
-}
-
-/// How an errand from another thread finds it.
-struct Reach(Rc<Stop>);
-
-/// See [`Member::stopped`].
-#[derive(Debug)]
-#[must_use = "a future does nothing unless awaited"]
-pub struct Stopped<'a> {
-    stop: &'a Stop,
-    place: Option<WaitKey>,
-    at: &'static Location<'static>,
-}
-
-impl Future for Stopped<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.stop.asked.get() {
-            this.stop.waiting.leave(&mut this.place, true);
-            return Poll::Ready(());
-        }
-        this.stop.waiting.stand(&mut this.place, cx, || this.stop.asked.get());
-        here::waits(WaitReason::Sync("the stop of all cores"), this.at);
-        Poll::Pending
-    }
-}
-
-impl Drop for Stopped<'_> {
-    fn drop(&mut self) {
-        self.stop.waiting.leave(&mut self.place, false);
-    }
-}
+/// How an errand from another thread finds the event of this runtime.
+struct Reach(Rc<Event>);
 
 /// All the runtimes, as far as each may know of the others.
 #[derive(Default)]
@@ -344,8 +300,7 @@ impl Roster {
 fn ask_to_stop(spawner: &Spawner) {
     let errand = spawner.spawn(|| async {
         let Some(reach) = current().and_then(|event_loop| event_loop.extensions.get::<Reach>()) else { return };
-        reach.0.asked.set(true);
-        reach.0.waiting.wake_all();
+        reach.0.set();
     });
     drop(errand);
 }
