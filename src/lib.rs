@@ -50,6 +50,7 @@
 struct Readme;
 
 pub mod blocking;
+mod choices;
 pub mod cores;
 pub mod coroutine;
 mod executor;
@@ -64,9 +65,11 @@ mod reactor;
 mod runtime;
 pub mod scope;
 pub mod signal;
+pub mod sim;
 pub mod sync;
 pub mod sys;
 pub mod task;
+pub mod testing;
 pub mod time;
 mod timers;
 mod wait_list;

@@ -17,7 +17,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::sync::remote::{Condition, Guard, Lock};
-use crate::sys::{self, World};
+use crate::sys::{self, JobUnderWay, World};
 use crate::task::{let_go, wake};
 use crate::wait_list::{Left, WaitKey, WaitList};
 
@@ -38,6 +38,8 @@ pub(super) struct Label {
 struct Queued {
     label: Label,
     work: Box<dyn Work>,
+    /// Until the work is over, and whoever waits for it is woken.
+    under_way: JobUnderWay,
 }
 
 pub(super) struct Running {
@@ -105,6 +107,7 @@ impl Workers {
 
     /// Queues a job, and sees to it that a thread takes it. Its number.
     pub(super) fn submit(self: &Arc<Workers>, label: Label, work: Box<dyn Work>) -> u64 {
+        let under_way = self.world.job();
         let Some(mut state) = self.state() else {
             work.refuse(in_a_child());
             return u64::MAX;
@@ -116,7 +119,7 @@ impl Workers {
         }
         let number = state.next;
         state.next += 1;
-        state.queued.insert(number, Queued { label, work });
+        state.queued.insert(number, Queued { label, work, under_way });
         if state.queued.len() <= state.idle || state.threads >= self.settings.threads {
             drop(state);
             self.work.notify_one();
@@ -164,6 +167,7 @@ impl Workers {
                 state.running.insert(number, Running { label: Arc::new(queued.label), since });
                 drop(state);
                 queued.work.run(&mut || self.ended(number));
+                drop(queued.under_way);
                 continue;
             }
             let mut enough = state.closing;

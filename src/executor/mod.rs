@@ -3,6 +3,7 @@
 //! The executor owns the live tasks and polls those in the run queue, in order. It does not sleep and knows no
 //! descriptor and no clock: when nothing is ready, that is the loop's business.
 
+mod deviation;
 mod extras;
 
 use std::any::Any;
@@ -10,10 +11,11 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::Location;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use crate::choices::Choices;
 use crate::observer::{Ending, Observers, TaskId, Wait};
 use crate::task::{Begin, Ended, HomeOwner, JoinHandle, NO_KEY, Outcome, TaskRef, Unobserved, Woken};
 use crate::task::{borrowed_waker, here, report};
@@ -31,6 +33,8 @@ pub(crate) struct Executor {
     /// Some task has, or had, a local value that is inherited: a spawn must look.
     inherits: Cell<bool>,
     observers: Observers,
+    /// Where choices come from, if not everything goes the ordinary way.
+    choices: Option<Choices>,
 }
 
 /// What the executor knows of a live task, beyond its header.
@@ -40,9 +44,10 @@ struct Record {
 }
 
 impl Executor {
-    pub(crate) fn new(home: HomeOwner, observers: Observers) -> Executor {
+    pub(crate) fn new(home: HomeOwner, observers: Observers, choices: Option<Choices>) -> Executor {
         let (live, next_id) = (RefCell::default(), Cell::new(1));
-        Executor { home, live, next_id, closed: Cell::new(false), inherits: Cell::new(false), observers }
+        let (closed, inherits) = (Cell::new(false), Cell::new(false));
+        Executor { home, live, next_id, closed, inherits, observers, choices }
     }
 
     pub(crate) fn home(&self) -> &HomeOwner {
@@ -111,6 +116,9 @@ impl Executor {
     /// Takes in what other threads woke, aborted, detached or sent.
     #[inline]
     pub(crate) fn take_in(&self) {
+        if self.choices.is_some() {
+            return self.take_in_by_number();
+        }
         for task in self.home.take_in() {
             self.arrive(TaskRef(task));
         }
@@ -168,10 +176,14 @@ impl Executor {
     /// it polled.
     #[inline]
     pub(crate) fn run(&self, most: usize) -> usize {
+        if let Some(choices) = &self.choices {
+            return self.run_as_chosen(choices, most);
+        }
         let ready = self.home.local().run_queue.len().min(most);
         for polled in 0..ready {
             let Some(task) = self.home.local().run_queue.pop() else { return polled };
-            self.run_task(TaskRef(task));
+            let task = TaskRef(task);
+            self.run_task(task, &borrowed_waker(&task));
         }
         ready
     }
@@ -181,7 +193,7 @@ impl Executor {
     }
 
     #[inline]
-    fn run_task(&self, task: TaskRef) {
+    fn run_task(&self, task: TaskRef, waker: &Waker) {
         let header = task.header();
         let id = header.id();
         self.observers.tell(|observer| observer.poll_began(id));
@@ -190,13 +202,10 @@ impl Executor {
                 let ending = task.cancel();
                 self.complete(task, ending);
             }
-            Begin::Poll => {
-                let waker = borrowed_waker(&task);
-                match task.poll(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(ending) => self.complete(task, ending),
-                    Poll::Pending => self.wait(task, id),
-                }
-            }
+            Begin::Poll => match task.poll(&mut Context::from_waker(waker)) {
+                Poll::Ready(ending) => self.complete(task, ending),
+                Poll::Pending => self.wait(task, id),
+            },
         }
     }
 

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use super::addresses::known_host;
 use crate::blocking::{Job, submit_as};
 use crate::runtime::current_or_error;
+use crate::sys::World;
 
 /// Looks up the addresses of a machine; each comes with this port. In the system's order, which is the order in which
 /// they are to be tried (RFC 6724), each once.
@@ -55,10 +56,9 @@ pub struct Resolve {
 }
 
 impl Resolve {
-    fn begin(&self) -> io::Result<Job<io::Result<Vec<SocketAddr>>>> {
-        let world = current_or_error()?.world().clone();
+    fn begin(&self, world: World) -> Job<io::Result<Vec<SocketAddr>>> {
         let (host, port) = (self.host.clone(), self.port);
-        Ok(submit_as(Some("resolve"), self.at, move || world.resolve(&host, port)))
+        submit_as(Some("resolve"), self.at, move || world.resolve(&host, port))
     }
 
     /// Nobody need check for an empty list.
@@ -81,7 +81,13 @@ impl Future for Resolve {
         }
         let mut look_up = match this.look_up.take() {
             Some(look_up) => look_up,
-            None => this.begin()?,
+            None => {
+                let world = current_or_error()?.world().clone();
+                if let Some(known) = world.known_host(&this.host, this.port) {
+                    return Poll::Ready(known.and_then(|addresses| this.some(addresses)));
+                }
+                this.begin(world)
+            }
         };
         match Pin::new(&mut look_up).poll(cx) {
             Poll::Ready(found) => Poll::Ready(found?.and_then(|addresses| this.some(addresses))),

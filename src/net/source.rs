@@ -90,7 +90,9 @@ impl Source {
 
     /// Takes the descriptor out of the poller and hands it over.
     pub(crate) fn into_fd(mut self) -> OwnedFd {
-        self.disconnect().expect("a source is taken apart once")
+        let fd = self.disconnect().expect("a source is taken apart once");
+        self.world().release(fd.as_fd());
+        fd
     }
 
     fn disconnect(&mut self) -> Option<OwnedFd> {

@@ -7,6 +7,7 @@
 //!
 //! [`Runtime::inspect`]: crate::Runtime::inspect
 
+mod both;
 mod hogs;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use both::Both;
 pub use hogs::{Hog, Hogs};
 
 /// The number of a task: counted from 1 in each runtime, in order of spawning, never used twice.
@@ -196,6 +198,14 @@ pub trait Observer {
 pub(crate) struct Observers(pub(crate) Option<Rc<dyn Observer>>);
 
 impl Observers {
+    /// This one too, after those that there are.
+    pub(crate) fn and(self, observer: Rc<dyn Observer>) -> Observers {
+        Observers(Some(match self.0 {
+            Some(first) => Rc::new(Both(first, observer)),
+            None => observer,
+        }))
+    }
+
     #[inline]
     pub(crate) fn tell(&self, what: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.0 {

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use super::local::with_task;
 use super::turn::Loop;
-use super::{Runtime, current_or_error};
+use super::{Runtime, current_or_error, surroundings};
+use crate::choices::Choices;
 use crate::executor::Executor;
 use crate::observer::{Observer, Observers};
 use crate::sys::World;
@@ -47,16 +48,19 @@ pub enum PanicPolicy {
 /// let runtime = Runtime::builder().world(World::kernel()).panic_policy(PanicPolicy::Log).build();
 /// runtime.block_on(async {});
 /// ```
+#[derive(Default)]
 #[must_use = "a builder builds nothing until `build`"]
 pub struct RuntimeBuilder {
     world: Option<World>,
     observers: Observers,
     panic_policy: PanicPolicy,
+    choices: Option<Choices>,
 }
 
 impl RuntimeBuilder {
+    /// The settings of a runtime of which nothing is said, here.
     pub(super) fn new() -> RuntimeBuilder {
-        RuntimeBuilder { world: None, observers: Observers::default(), panic_policy: PanicPolicy::default() }
+        surroundings::apply(RuntimeBuilder::default())
     }
 
     /// The world in which the runtime lives. Default: [`World::kernel`].
@@ -70,7 +74,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Who is told what happens. Default: nobody.
+    /// Who is told what happens, beside those of earlier calls. Default: nobody.
     ///
     /// ```
     /// struct Silent;
@@ -78,7 +82,19 @@ impl RuntimeBuilder {
     /// coracle::Runtime::builder().observer(std::rc::Rc::new(Silent)).build();
     /// ```
     pub fn observer(mut self, observer: Rc<dyn Observer>) -> RuntimeBuilder {
-        self.observers = Observers(Some(observer));
+        self.observers = self.observers.and(observer);
+        self
+    }
+
+    /// Decides what is free to decide: the order of ready tasks above all. For tests; a runtime without it is faster.
+    /// The world has choices of its own: see [`World::hostile`].
+    ///
+    /// ```
+    /// use coracle::{Runtime, testing::Choices};
+    /// Runtime::builder().choices(Choices::seeded(7)).build().block_on(async {});
+    /// ```
+    pub fn choices(mut self, choices: Choices) -> RuntimeBuilder {
+        self.choices = Some(choices);
         self
     }
 
@@ -99,7 +115,8 @@ impl RuntimeBuilder {
     /// coracle::Runtime::builder().build().block_on(async {});
     /// ```
     pub fn build(self) -> Runtime {
-        Runtime::from_loop(Loop::new(self.world.unwrap_or_else(World::kernel), self.observers, self.panic_policy))
+        let world = self.world.unwrap_or_else(World::kernel);
+        Runtime::from_loop(Loop::new(world, self.observers, self.panic_policy, self.choices))
     }
 }
 

@@ -10,6 +10,7 @@ mod extensions;
 mod inspect;
 mod local;
 mod spawner;
+mod surroundings;
 mod turn;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub(crate) use current::{at_home, current, current_or_error, on};
 pub use inspect::{Snapshot, SourceView, TimerView};
 pub use local::{Local, NoTask};
 pub use spawner::{RemoteHandle, SpawnError, Spawner};
+pub use surroundings::{everywhere, within};
 pub(crate) use turn::Loop;
 pub use turn::{Budget, Turn};
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::builder::PanicPolicy;
 use super::extensions::Extensions;
+use crate::choices::Choices;
 use crate::executor::Executor;
 use crate::observer::Observers;
 use crate::reactor::Reactor;
@@ -109,11 +110,16 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(super) fn new(world: World, observers: Observers, panic_policy: PanicPolicy) -> Rc<Loop> {
+    pub(super) fn new(
+        world: World,
+        observers: Observers,
+        panic_policy: PanicPolicy,
+        choices: Option<Choices>,
+    ) -> Rc<Loop> {
         let home = HomeOwner::new(world.clone(), observers.clone());
         Rc::new_cyclic(|me| Loop {
             me: me.clone(),
-            executor: Executor::new(home, observers.clone()),
+            executor: Executor::new(home, observers.clone(), choices),
             reactor: Reactor::new(world.clone(), observers.clone()),
             timers: Timers::new(world.now(), observers.clone()),
             extensions: Extensions::default(),

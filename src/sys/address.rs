@@ -78,6 +78,13 @@ impl Address {
     }
 }
 
+/// One that is passed on.
+impl From<&Address> for Address {
+    fn from(address: &Address) -> Address {
+        *address
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Address {
         let mut raw = Address::empty();

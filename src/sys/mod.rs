@@ -17,15 +17,18 @@
 
 mod address;
 mod hook;
+mod layer;
 mod message;
 mod os;
 mod plain;
 mod process;
 mod resolve;
 mod signal;
+mod simulated;
 #[cfg(test)]
 mod suite;
 mod unix;
+mod virtual_clock;
 mod world;
 
 use std::io;
@@ -45,8 +48,10 @@ pub(crate) use os::{ATOMIC_WRITE, is_out_of_descriptors, is_transient_accept_err
 pub(crate) use process::is_no_child;
 pub use signal::Signal;
 pub(crate) use signal::SignalWatch;
+pub use simulated::{Fault, Link};
+pub(crate) use virtual_clock::VirtualClock;
 pub use world::World;
-pub(crate) use world::{Notifier, WorldPoller};
+pub(crate) use world::{JobUnderWay, Notifier, WorldPoller};
 
 /// What every backend offers. See the rules at the head of this file.
 pub(crate) trait Backend: Send + Sync {
@@ -131,6 +136,30 @@ pub(crate) trait Backend: Send + Sync {
 
     /// The addresses of a machine, with this port: for a thread of its own.
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+
+    // ---- what a kernel neither knows nor need know ---------------------------------------------------------------
+
+    /// The addresses of a machine, if this world can tell without asking anybody.
+    fn known_host(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        let _ = (host, port);
+        None
+    }
+    /// A job was given to a thread of a pool: something is under way that no descriptor shows.
+    fn job_began(&self) {}
+    /// It is over, and who waited for it has been woken.
+    fn job_ended(&self) {}
+    /// This descriptor goes to somebody who will close it without telling this world.
+    fn release(&self, fd: BorrowedFd<'_>) {
+        let _ = fd;
+    }
+    /// Whether no registered descriptor can become ready any more, unless a program of this world does something.
+    fn is_still(&self) -> bool {
+        false
+    }
+    /// The clock, if it is one that programs move.
+    fn clock(&self) -> Option<Arc<VirtualClock>> {
+        None
+    }
 }
 
 /// Which of many descriptors are ready, and a way to interrupt the wait.

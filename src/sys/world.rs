@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Address, Credentials, Group, Received};
-use super::{Backend, Call, Event, Family, Hook, Kind, Poller, Signal, SignalWatch, SocketOption, Thread, Token, os};
+use super::{
+    Backend, Call, Event, Family, Hook, Kind, Poller, Signal, SignalWatch, SocketOption, Thread, Token, VirtualClock,
+    os,
+};
 
 /// Everything around a program that is not the program: clock, poller, sockets, threads, randomness.
 ///
@@ -49,6 +52,11 @@ impl World {
     /// ```
     pub fn kernel() -> World {
         World { backend: None, hook: None }
+    }
+
+    /// A world of another kind.
+    pub(crate) fn of(backend: Arc<dyn Backend>) -> World {
+        World { backend: Some(backend), hook: None }
     }
 
     /// The same world with every call passing `hook`. An earlier hook is replaced.
@@ -283,6 +291,47 @@ impl World {
         let told = || self.hook.as_ref().and_then(|hook| hook.resolve(host, port));
         self.pass(Call::Resolve, None, || told().unwrap_or_else(|| backend!(self.resolve(host, port))))
     }
+
+    // ---- no calls: what some worlds are told, and asked ----------------------------------------------------------
+
+    pub(crate) fn known_host(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        self.backend.as_ref()?.known_host(host, port)
+    }
+
+    /// Something is under way on a thread of a pool, until the guard is dropped.
+    pub(crate) fn job(&self) -> JobUnderWay {
+        self.job_began();
+        JobUnderWay(self.clone())
+    }
+
+    pub(super) fn job_began(&self) {
+        self.backend.iter().for_each(|backend| backend.job_began());
+    }
+
+    pub(super) fn job_ended(&self) {
+        self.backend.iter().for_each(|backend| backend.job_ended());
+    }
+
+    pub(crate) fn release(&self, fd: BorrowedFd<'_>) {
+        self.backend.iter().for_each(|backend| backend.release(fd));
+    }
+
+    pub(crate) fn is_still(&self) -> bool {
+        self.backend.as_ref().is_some_and(|backend| backend.is_still())
+    }
+
+    pub(crate) fn clock(&self) -> Option<Arc<VirtualClock>> {
+        self.backend.as_ref()?.clock()
+    }
+}
+
+/// See [`World::job`].
+pub(crate) struct JobUnderWay(World);
+
+impl Drop for JobUnderWay {
+    fn drop(&mut self) {
+        self.0.job_ended();
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -332,6 +381,11 @@ impl WorldPoller {
     pub(crate) fn alarm(&self, after: Option<Duration>) -> io::Result<()> {
         self.refuse_in_a_child()?;
         self.world.pass(Call::Alarm, None, || self.poller.alarm(after))
+    }
+
+    pub(crate) fn notify(&self) -> io::Result<()> {
+        self.refuse_in_a_child()?;
+        self.world.pass(Call::Notify, None, || self.poller.notify())
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {

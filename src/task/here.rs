@@ -26,11 +26,18 @@ struct Here {
     /// The header of the task that is being polled; null between polls.
     task: Cell<*const Header>,
     budget: Cell<u32>,
+    /// What a poll begins with.
+    full_budget: Cell<u32>,
 }
 
 thread_local! {
     static HERE: Here = const {
-        Here { turning: Cell::new(ptr::null()), task: Cell::new(ptr::null()), budget: Cell::new(UNLIMITED) }
+        Here {
+            turning: Cell::new(ptr::null()),
+            task: Cell::new(ptr::null()),
+            budget: Cell::new(UNLIMITED),
+            full_budget: Cell::new(OPERATIONS_A_POLL),
+        }
     };
 }
 
@@ -73,7 +80,7 @@ pub(super) fn begin_poll(task: &Header) -> Polling<'_> {
     task.wait.set(None);
     HERE.with(|here| {
         here.task.set(task);
-        here.budget.set(OPERATIONS_A_POLL);
+        here.budget.set(here.full_budget.get());
     });
     Polling { _task: task }
 }
@@ -91,6 +98,19 @@ impl Drop for Polling<'_> {
             here.budget.set(UNLIMITED);
         });
     }
+}
+
+/// Polls begin with so small a budget while `code` runs: a task yields early.
+pub(crate) fn with_budget<T>(operations: u32, code: impl FnOnce() -> T) -> T {
+    /// Also if `code` unwinds.
+    struct Before(u32);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            HERE.with(|here| here.full_budget.set(self.0));
+        }
+    }
+    let _before = Before(HERE.with(|here| here.full_budget.replace(operations)));
+    code()
 }
 
 /// Looks at the header of the task that is being polled on this thread, if there is one.

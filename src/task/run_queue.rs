@@ -47,6 +47,28 @@ impl RunQueue {
         Some(task)
     }
 
+    /// Takes out the one that stands behind `before` others.
+    pub(crate) fn take(&self, before: usize) -> Option<NonNull<Header>> {
+        if before == 0 {
+            return self.pop();
+        }
+        let mut previous = NonNull::new(self.head.get().cast_mut())?;
+        for _ in 1..before {
+            // SAFETY: T2 and T4, as above.
+            previous = NonNull::new(unsafe { previous.as_ref() }.queue_next.get().cast_mut())?;
+        }
+        // SAFETY: T2 and T4, as above.
+        let link = &unsafe { previous.as_ref() }.queue_next;
+        let task = NonNull::new(link.get().cast_mut())?;
+        // SAFETY: T2 and T4, as above.
+        link.set(unsafe { task.as_ref() }.queue_next.get());
+        if link.get().is_null() {
+            self.tail.set(previous.as_ptr());
+        }
+        self.length.set(self.length.get() - 1);
+        Some(task)
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.length.get()

@@ -121,7 +121,7 @@ impl Bench {
         let hook = Arc::new(NoHook);
         let home_lives = Arc::downgrade(&hook);
         let home = HomeOwner::new(World::kernel().hooked(hook), Observers::default());
-        let executor = Executor::new(home, Observers::default());
+        let executor = Executor::new(home, Observers::default(), None);
         let counters = Arc::new(Counters::default());
         let desk = Desk { script: Script::Wait, wakers: vec![], aborts: vec![], header: None };
         let desk = Rc::new(RefCell::new(desk));

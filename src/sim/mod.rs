@@ -1,0 +1,3 @@
+//! Simulated hosts and a simulated network between them.
+
+pub use crate::sys::{Fault, Link};

@@ -1,0 +1,5 @@
+//! The simulated world.
+
+mod link;
+
+pub use link::{Fault, Link};
