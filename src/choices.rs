@@ -79,9 +79,29 @@ impl BitOr for Kinds {
     }
 }
 
+/// As it is written in a program: `Kinds::ORDER | Kinds::YIELDS`.
 impl fmt::Debug for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kinds({:#b})", self.0)
+        const NAMES: [&str; 11] = [
+            "ORDER",
+            "YIELDS",
+            "SPURIOUS",
+            "WAKERS",
+            "EVENTS",
+            "BATCHES",
+            "SHORT",
+            "BLOCKED",
+            "INTERRUPTED",
+            "NETWORK",
+            "PROGRAM",
+        ];
+        let some = NAMES.iter().enumerate().filter(|(bit, _)| self.0 & 1 << bit != 0);
+        let some: Vec<String> = some.map(|(_, name)| format!("Kinds::{name}")).collect();
+        match *self {
+            Kinds::ALL => f.write_str("Kinds::ALL"),
+            Kinds::NONE => f.write_str("Kinds::NONE"),
+            _ => f.write_str(&some.join(" | ")),
+        }
     }
 }
 
@@ -130,8 +150,12 @@ struct State {
 enum Source {
     Zero,
     Seed(SplitMix),
-    List(std::vec::IntoIter<u32>),
+    /// And how many of it are used up.
+    List(Vec<u32>, usize),
 }
+
+/// So many choices are kept at the most: a run that makes more is better run again by its seed.
+const MOST_KEPT: usize = 100_000;
 
 impl Choices {
     /// Always zero: the ordinary run.
@@ -166,7 +190,7 @@ impl Choices {
     /// assert_eq!([choices.choose(3), choices.choose(3), choices.choose(3)], [1, 2, 0]);
     /// ```
     pub fn replay(list: impl IntoIterator<Item = u32>) -> Choices {
-        Choices::of(Source::List(list.into_iter().collect::<Vec<_>>().into_iter()), true)
+        Choices::of(Source::List(list.into_iter().collect(), 0), true)
     }
 
     fn of(source: Source, recording: bool) -> Choices {
@@ -206,7 +230,7 @@ impl Choices {
         self
     }
 
-    /// What was chosen so far, if that is kept.
+    /// What was chosen so far, if that is kept; of very long runs, the beginning.
     ///
     /// ```
     /// # use coracle::testing::Choices;
@@ -238,6 +262,11 @@ impl Choices {
         self.make(kind, 2, |random| u64::from(random % u64::from(once_in) == 0)) == 1
     }
 
+    /// Whether something happens that is not ordinary, about so many times in a million.
+    pub(crate) fn happens_of_million(&self, kind: Kinds, times: u32) -> bool {
+        self.make(kind, 2, |random| u64::from(random % 1_000_000 < u64::from(times))) == 1
+    }
+
     fn make(&self, kind: Kinds, options: usize, drawn: impl FnOnce(u64) -> u64) -> usize {
         if options < 2 || !self.kinds.contains(kind) {
             return 0;
@@ -246,9 +275,12 @@ impl Choices {
         let chosen = match &mut state.source {
             Source::Zero => 0,
             Source::Seed(random) => drawn(random.next()),
-            Source::List(list) => u64::from(list.next().unwrap_or(0)).min(options as u64 - 1),
+            Source::List(list, used) => {
+                *used += 1;
+                u64::from(list.get(*used - 1).copied().unwrap_or(0)).min(options as u64 - 1)
+            }
         };
-        if state.recording {
+        if state.recording && state.made.len() < MOST_KEPT {
             state.made.push(Made { kind, chosen: chosen as u32, options: options as u32 });
         }
         chosen as usize
@@ -258,7 +290,7 @@ impl Choices {
     pub(crate) fn bits(&self) -> u64 {
         match &mut self.state().source {
             Source::Seed(random) => random.next(),
-            Source::Zero | Source::List(_) => 0,
+            Source::Zero | Source::List(..) => 0,
         }
     }
 
@@ -267,9 +299,15 @@ impl Choices {
     }
 }
 
+/// As it is written in a program.
 impl fmt::Debug for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Choices").field("kinds", &self.kinds).finish_non_exhaustive()
+        match &self.state().source {
+            Source::Zero => f.write_str("Choices::ordinary()")?,
+            Source::Seed(_) => f.write_str("Choices::seeded(..)")?,
+            Source::List(list, _) => write!(f, "Choices::replay({list:?})")?,
+        }
+        if self.kinds == Kinds::ALL { Ok(()) } else { write!(f, ".only({:?})", self.kinds) }
     }
 }
 

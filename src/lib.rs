@@ -76,6 +76,6 @@ mod wait_list;
 
 pub use executor::TaskView;
 pub use runtime::{
-    Budget, Descriptor, PanicPolicy, RemoteHandle, Runtime, RuntimeBuilder, Snapshot, SourceView, SpawnError, Spawner,
-    TimerView, Turn, block_on, spawn,
+    Budget, Descriptor, OnStall, PanicPolicy, RemoteHandle, Runtime, RuntimeBuilder, Snapshot, SourceView, SpawnError,
+    Spawner, Stall, Stuck, StuckOn, TimerView, Turn, block_on, spawn,
 };

@@ -220,7 +220,7 @@ impl<T> Job<T> {
             if result.is_pending() && !waits {
                 if clone.is_none() {
                     drop(slot);
-                    clone = Some(waker.clone());
+                    clone = Some(crate::task::keep(waker));
                     continue;
                 }
                 std::mem::swap(&mut slot.waker, &mut clone);
@@ -243,7 +243,7 @@ impl<T> Future for Job<T> {
                 return result;
             }
         }
-        here::waits(WaitReason::Sync("a job on the pool of threads"), self.at);
+        here::waits(WaitReason::Outside("a job on the pool of threads"), self.at);
         Poll::Pending
     }
 }

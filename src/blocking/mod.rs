@@ -97,6 +97,12 @@ pub fn pool() -> io::Result<Pool> {
     Ok(own.0.clone())
 }
 
+/// What is inside that pool, if there is one.
+pub(crate) fn own_pool() -> Option<PoolView> {
+    let own = current_or_error().ok()?.extensions.get::<RuntimePool>()?;
+    Some(own.0.inspect())
+}
+
 /// Makes `pool` that of this thread's runtime, from now on. Inside of `block_on`, or of
 /// [`Runtime::enter`](crate::Runtime::enter) before it. One pool may serve several runtimes.
 ///

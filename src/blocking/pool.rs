@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::job::Job;
 use super::shutdown::RunningJob;
 use super::workers::{Label, Settings, Workers};
+use crate::runtime::world_here;
 use crate::sys::World;
 
 /// A bounded number of threads, and a queue of closures for them.
@@ -219,7 +220,7 @@ impl PoolBuilder {
     /// coracle::blocking::Pool::builder().build();
     /// ```
     pub fn build(self) -> Pool {
-        self.build_in(&World::kernel())
+        self.build_in(&world_here())
     }
 
     pub(super) fn build_in(self, world: &World) -> Pool {

@@ -105,7 +105,7 @@ impl Future for Shutdown<'_> {
             this.pool.workers().unwatch(&mut this.place);
             return Poll::Ready(this.pool.end());
         }
-        here::waits(WaitReason::Sync("the end of a pool of threads"), this.at);
+        here::waits(WaitReason::Outside("the end of a pool of threads"), this.at);
         Poll::Pending
     }
 }

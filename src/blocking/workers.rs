@@ -166,6 +166,7 @@ impl Workers {
                 state.idle -= 1;
                 state.running.insert(number, Running { label: Arc::new(queued.label), since });
                 drop(state);
+                self.world.job_begins();
                 queued.work.run(&mut || self.ended(number));
                 drop(queued.under_way);
                 continue;
@@ -235,7 +236,7 @@ impl Workers {
 
     /// Whether the last thread is gone; else the waker will be told.
     pub(super) fn poll_end(&self, place: &mut Option<WaitKey>, waker: &Waker) -> bool {
-        let clone = waker.clone();
+        let clone = crate::task::keep(waker);
         let Some(mut state) = self.state() else { return true };
         if state.threads == 0 {
             drop(state);

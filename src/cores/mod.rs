@@ -13,7 +13,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use crate::runtime::current;
+use crate::runtime::{current, world_here};
 use crate::sync::{Event, EventWait};
 use crate::sys::{Thread, World};
 use crate::{Runtime, Spawner};
@@ -29,7 +29,7 @@ use crate::{Runtime, Spawner};
 /// }
 /// ```
 pub fn available() -> io::Result<Vec<usize>> {
-    World::kernel().processors()
+    world_here().processors()
 }
 
 /// Keeps this thread on one processor from now on. Threads that it starts inherit that.
@@ -48,7 +48,7 @@ pub fn available() -> io::Result<Vec<usize>> {
 /// .unwrap();
 /// ```
 pub fn pin(processor: usize) -> io::Result<()> {
-    World::kernel().pin(processor)
+    world_here().pin(processor)
 }
 
 /// Several threads, each with a runtime of its own, that start and stop together.
@@ -97,7 +97,7 @@ impl<T: Send + 'static> Crew<T> {
         F: Fn(Member) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = T> + 'static,
     {
-        let (main, world) = (Arc::new(main), World::kernel());
+        let (main, world) = (Arc::new(main), world_here());
         let mut crew = Crew { threads: Vec::with_capacity(count), roster: Arc::default() };
         for number in 0..count {
             match crew.start_one(&world, number, count, main.clone()) {

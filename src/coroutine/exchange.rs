@@ -95,7 +95,7 @@ impl<Y, R> Exchange<Y, R> {
     fn keep_waker(&self, cx: &Context<'_>) {
         if !ptr::eq(cx.waker(), self.resumer.get()) {
             self.has_waker.set(true);
-            self.waker.set(Some(cx.waker().clone()));
+            self.waker.set(Some(crate::task::keep(cx.waker())));
         }
     }
 

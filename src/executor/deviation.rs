@@ -21,8 +21,7 @@ const POLLS_BETWEEN_WAKERS: u32 = 4;
 impl Executor {
     /// What other threads sent at once comes in the order of its tasks, not in the order of those threads.
     #[cold]
-    pub(super) fn take_in_by_number(&self) {
-        let mut arrived: Vec<TaskRef> = self.home.take_in().map(TaskRef).collect();
+    pub(super) fn take_in_by_number(&self, mut arrived: Vec<TaskRef>) {
         arrived.sort_by_key(|task| task.header().id());
         arrived.into_iter().for_each(|task| self.arrive(task));
     }
@@ -43,6 +42,11 @@ impl Executor {
         ready
     }
 
+    #[inline(never)]
+    pub(super) fn run_task_apart(&self, task: TaskRef, waker: &Waker) {
+        self.run_task(task, waker);
+    }
+
     fn run_as_chosen_once(&self, choices: &Choices, task: TaskRef) {
         let own = borrowed_waker(&task);
         let other;
@@ -53,17 +57,18 @@ impl Executor {
             &*own
         };
         if choices.happens(Kinds::YIELDS, POLLS_BETWEEN_YIELDS) {
-            here::with_budget(choices.of_kind(Kinds::YIELDS, 3) as u32, || self.run_task(task, waker));
+            here::with_budget(choices.of_kind(Kinds::YIELDS, 3) as u32, || self.run_kept(task, waker));
         } else {
-            self.run_task(task, waker);
+            self.run_kept(task, waker);
         }
     }
 
     fn wake_somebody(&self, choices: &Choices) {
         let task = {
             let live = self.live.borrow();
+            // Not each key is a task's; then nobody is woken.
             let chosen = choices.of_kind(Kinds::SPURIOUS, live.len());
-            live.iter().nth(chosen).map(|(_, record)| record.task)
+            live.get(chosen).map(|record| record.task)
         };
         let Some(task) = task else { return };
         if task.header().owner.wake() == Woken::Enqueue {

@@ -4,10 +4,11 @@
 //! descriptor and no clock: when nothing is ready, that is the loop's business.
 
 mod deviation;
+mod evidence;
 mod extras;
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::panic::Location;
 use std::rc::Rc;
@@ -17,9 +18,11 @@ use slab::Slab;
 
 use crate::choices::Choices;
 use crate::observer::{Ending, Observers, TaskId, Wait};
+use crate::task::kept::Book;
 use crate::task::{Begin, Ended, HomeOwner, JoinHandle, NO_KEY, Outcome, TaskRef, Unobserved, Woken};
 use crate::task::{borrowed_waker, here, report};
 
+pub(crate) use evidence::Evidence;
 use extras::Extras;
 pub(crate) use extras::LocalKey;
 
@@ -33,8 +36,12 @@ pub(crate) struct Executor {
     /// Some task has, or had, a local value that is inherited: a spawn must look.
     inherits: Cell<bool>,
     observers: Observers,
-    /// Where choices come from, if not everything goes the ordinary way.
+    /// Not everything goes the ordinary way: there are choices, or a book.
+    deviates: Cell<bool>,
+    /// Where choices come from.
     choices: Option<Choices>,
+    /// Where the wakers stand that are kept.
+    book: OnceCell<Book>,
 }
 
 /// What the executor knows of a live task, beyond its header.
@@ -47,7 +54,8 @@ impl Executor {
     pub(crate) fn new(home: HomeOwner, observers: Observers, choices: Option<Choices>) -> Executor {
         let (live, next_id) = (RefCell::default(), Cell::new(1));
         let (closed, inherits) = (Cell::new(false), Cell::new(false));
-        Executor { home, live, next_id, closed, inherits, observers, choices }
+        let deviates = Cell::new(choices.is_some());
+        Executor { home, live, next_id, closed, inherits, observers, deviates, choices, book: OnceCell::new() }
     }
 
     pub(crate) fn home(&self) -> &HomeOwner {
@@ -116,12 +124,17 @@ impl Executor {
     /// Takes in what other threads woke, aborted, detached or sent.
     #[inline]
     pub(crate) fn take_in(&self) {
+        let mut arrived = self.home.take_in().map(TaskRef);
+        if let Some(first) = arrived.next() {
+            self.take_in_all(std::iter::once(first).chain(arrived));
+        }
+    }
+
+    fn take_in_all(&self, arrived: impl Iterator<Item = TaskRef>) {
         if self.choices.is_some() {
-            return self.take_in_by_number();
+            return self.take_in_by_number(arrived.collect());
         }
-        for task in self.home.take_in() {
-            self.arrive(TaskRef(task));
-        }
+        arrived.for_each(|task| self.arrive(task));
     }
 
     fn arrive(&self, task: TaskRef) {
@@ -176,8 +189,8 @@ impl Executor {
     /// it polled.
     #[inline]
     pub(crate) fn run(&self, most: usize) -> usize {
-        if let Some(choices) = &self.choices {
-            return self.run_as_chosen(choices, most);
+        if self.deviates.get() {
+            return self.run_otherwise(most);
         }
         let ready = self.home.local().run_queue.len().min(most);
         for polled in 0..ready {
@@ -192,7 +205,8 @@ impl Executor {
         self.home.local().run_queue.len() == 0
     }
 
-    #[inline]
+    /// Inlined into the one loop of ordinary runs; what deviates calls it by a pointer.
+    #[inline(always)]
     fn run_task(&self, task: TaskRef, waker: &Waker) {
         let header = task.header();
         let id = header.id();
@@ -212,10 +226,21 @@ impl Executor {
     /// The poll returned `Pending`.
     #[inline]
     fn wait(&self, task: TaskRef, id: TaskId) {
-        self.observers.tell(|observer| observer.poll_ended(id, task.header().wait.get()));
+        self.observers.tell(|observer| {
+            observer.poll_ended(id, task.header().wait.get());
+            // Where there is a book, that knows better.
+            if self.book.get().is_none() && self.is_lost(task) {
+                observer.waker_lost(id);
+            }
+        });
         if task.header().owner.end_poll() == Ended::Enqueue {
             self.home.local().enqueue(task.0);
         }
+    }
+
+    /// Whether nobody can wake a task that waits: nobody has a waker of it, or another handle but its JoinHandle.
+    fn is_lost(&self, task: TaskRef) -> bool {
+        !task.header().owner.is_queued() && task.header().references() == 0
     }
 
     /// The future is gone and the output stored: the executor lets go of the task.
@@ -338,6 +363,7 @@ impl Executor {
                 spawned_at: record.task.header().at(),
                 wait: record.task.header().wait.get(),
                 ready: record.task.header().owner.is_queued(),
+                is_lost: !record.task.header().owner.is_running() && self.is_lost(record.task),
             });
         }
     }
@@ -396,4 +422,7 @@ pub struct TaskView {
     pub wait: Option<Wait>,
     /// Whether it stands in the run queue.
     pub ready: bool,
+    /// Whether nobody can wake it: it waits, and nobody keeps a waker of it, nor an
+    /// [`AbortHandle`](crate::task::AbortHandle).
+    pub is_lost: bool,
 }

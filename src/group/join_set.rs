@@ -190,7 +190,7 @@ impl<T> JoinSet<T> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<usize> {
         let first = || self.ends.keys.borrow_mut().pop_front();
         first().or_else(|| {
-            let waker = cx.waker().clone();
+            let waker = crate::task::keep(cx.waker());
             let old = self.ends.waker.replace(Some(waker));
             drop(old);
             // Asked again: cloning a waker is the user's code, and may have turned the runtime.

@@ -122,7 +122,7 @@ fn wake_one(place: &Cell<Option<Waker>>) {
 /// Leaves the waker in its place. Cloning it may run code of others, so what was checked before must be checked again.
 fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
     let old = place.take().filter(|waker| waker.will_wake(cx.waker()));
-    let waker = old.unwrap_or_else(|| cx.waker().clone());
+    let waker = old.unwrap_or_else(|| crate::task::keep(cx.waker()));
     let_go(place.replace(Some(waker)));
 }
 

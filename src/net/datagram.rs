@@ -265,8 +265,7 @@ impl<D: Domain> Datagrams<D> {
     /// });
     /// ```
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, D::Address)> {
-        self.source.check_home()?;
-        with_address::<D>(receive(self.source.world(), self.source.as_fd(), buffer, false)?)
+        with_address::<D>(self.source.try_io(|world, fd| receive(world, fd, buffer, false))?)
     }
 
     /// The same without asking from whom.
@@ -281,8 +280,7 @@ impl<D: Domain> Datagrams<D> {
     /// });
     /// ```
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        Ok(receive(self.source.world(), self.source.as_fd(), buffer, false)?.count)
+        Ok(self.source.try_io(|world, fd| receive(world, fd, buffer, false))?.count)
     }
 
     // ---- sending -------------------------------------------------------------------------------------------------
@@ -335,8 +333,7 @@ impl<D: Domain> Datagrams<D> {
     /// });
     /// ```
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().send(self.source.as_fd(), bytes)
+        self.source.try_io(|world, fd| world.send(fd, bytes))
     }
 
     // ---- anything ------------------------------------------------------------------------------------------------

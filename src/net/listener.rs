@@ -171,8 +171,7 @@ impl<D: Domain> Listener<D> {
     /// });
     /// ```
     pub fn try_accept(&self) -> io::Result<(Stream<D>, D::Address)> {
-        self.source.check_home()?;
-        let (fd, peer) = self.source.world().accept(self.source.as_fd())?;
+        let (fd, peer) = self.source.try_io(World::accept)?;
         Ok(self.stream((fd, D::address(peer)?)))
     }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -117,8 +117,7 @@ impl PipeReader {
     /// });
     /// ```
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().read(self.source.as_fd(), buffer)
+        self.source.try_io(|world, fd| world.read(fd, buffer))
     }
 }
 
@@ -223,8 +222,7 @@ impl PipeWriter {
     /// });
     /// ```
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().write(self.source.as_fd(), &[IoSlice::new(bytes)])
+        self.source.try_io(|world, fd| world.write(fd, &[IoSlice::new(bytes)]))
     }
 }
 

@@ -11,6 +11,9 @@ use crate::runtime::Loop;
 use crate::sys::{SocketOption, World};
 use crate::wait_list::WaitKey;
 
+/// How often a try that does not wait is made anew when it was interrupted. Arbitrary: twice is unheard of.
+const MOST_INTERRUPTED: usize = 16;
+
 /// See the head of this file.
 pub(crate) struct Source {
     /// `None` only while it is being taken apart.
@@ -65,6 +68,18 @@ impl Source {
         attempt: impl FnMut(&World, BorrowedFd<'_>) -> io::Result<Done<T>>,
     ) -> Poll<io::Result<T>> {
         self.registration.poll_io(self.as_fd(), cx, interest, place, at, attempt)
+    }
+
+    /// Tries once, and anew when that was interrupted, which is no answer; but not for ever.
+    pub(super) fn try_io<T>(&self, mut attempt: impl FnMut(&World, BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        self.check_home()?;
+        for _ in 1..MOST_INTERRUPTED {
+            match attempt(self.world(), self.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+        attempt(self.world(), self.as_fd())
     }
 
     pub(super) fn option(&self, option: SocketOption) -> io::Result<i32> {

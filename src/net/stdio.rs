@@ -116,8 +116,7 @@ impl Stdin {
     /// });
     /// ```
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        read(self.source.world(), self.source.as_fd(), buffer)
+        self.source.try_io(|world, fd| read(world, fd, buffer))
     }
 }
 

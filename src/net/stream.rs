@@ -369,8 +369,7 @@ impl<D: Domain> Stream<D> {
     /// # });
     /// ```
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().receive(self.source.as_fd(), buffer, false)
+        self.source.try_io(|world, fd| world.receive(fd, buffer, false))
     }
 
     // ---- writing -------------------------------------------------------------------------------------------------
@@ -519,8 +518,7 @@ impl<D: Domain> Stream<D> {
     /// # });
     /// ```
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().send(self.source.as_fd(), bytes)
+        self.source.try_io(|world, fd| world.send(fd, bytes))
     }
 
     /// Ends one or both directions. After `Write` the peer reads the end, and its answer can still be read: a half close.

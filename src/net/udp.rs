@@ -130,9 +130,8 @@ impl UdpSocket {
     /// # });
     /// ```
     pub fn try_send_to(&self, bytes: &[u8], address: impl Into<SocketAddr>) -> io::Result<usize> {
-        self.source.check_home()?;
         let to = Address::from(address.into());
-        self.source.world().send_message(self.source.as_fd(), bytes, Some(&to), &[])
+        self.source.try_io(|world, fd| world.send_message(fd, bytes, Some(&to), &[]))
     }
 
     /// A socket of std becomes one of the current runtime's. It is made non-blocking.

@@ -199,8 +199,7 @@ impl UnixDatagram {
     }
 
     fn try_send_raw(&self, bytes: &[u8], to: &Address) -> io::Result<usize> {
-        self.source.check_home()?;
-        self.source.world().send_message(self.source.as_fd(), bytes, Some(to), &[])
+        self.source.try_io(|world, fd| world.send_message(fd, bytes, Some(to), &[]))
     }
 
     /// Who made the pair that this socket is of, or bound the one that it is connected to.

@@ -31,6 +31,7 @@ pass_on! {
     fn task_queued(task: TaskId);
     fn poll_began(task: TaskId);
     fn poll_ended(task: TaskId, wait: Option<Wait>);
+    fn waker_lost(task: TaskId);
     fn task_ended(task: TaskId, ending: Ending);
     fn source_added(source: u64, fd: RawFd);
     fn source_ready(source: u64, bits: u8);

@@ -7,8 +7,10 @@
 //!
 //! [`Runtime::inspect`]: crate::Runtime::inspect
 
+pub(crate) mod blame;
 mod both;
 mod hogs;
+mod ledger;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -16,8 +18,10 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use blame::LockHolder;
 use both::Both;
 pub use hogs::{Hog, Hogs};
+pub use ledger::{Entry, Ledger};
 
 /// The number of a task: counted from 1 in each runtime, in order of spawning, never used twice.
 ///
@@ -71,8 +75,33 @@ pub enum WaitReason {
     Join(TaskId),
     /// It let the others go first, and is in the run queue.
     Yield,
-    /// Something of `sync`, in words.
+    /// Something of this thread's that is not a descriptor or a timer, in words: most things of `sync`.
     Sync(&'static str),
+    /// A lock, in words, and which one.
+    Lock(&'static str, LockId),
+    /// Something that other threads bring about, in words.
+    Outside(&'static str),
+}
+
+/// Which lock: known while somebody waits for it, and of no other use than to be compared.
+///
+/// ```
+/// use coracle::{observer::WaitReason, sync::Mutex};
+/// let runtime = coracle::Runtime::new();
+/// let mutex = std::rc::Rc::new(Mutex::new(()));
+/// let other = mutex.clone();
+/// let _task = runtime.spawn(async move { let _guards = (other.lock().await, other.lock().await); });
+/// runtime.turn(coracle::Budget::no_wait()).unwrap();
+/// assert!(matches!(runtime.inspect().tasks[0].wait.unwrap().reason, WaitReason::Lock("a mutex", _)));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LockId(pub(crate) u64);
+
+impl fmt::Debug for LockId {
+    /// Without its number, which depends on what else the thread has done.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LockId")
+    }
 }
 
 impl fmt::Display for WaitReason {
@@ -83,7 +112,7 @@ impl fmt::Display for WaitReason {
             WaitReason::Timer => f.write_str("a timer"),
             WaitReason::Join(task) => write!(f, "the end of {task}"),
             WaitReason::Yield => f.write_str("its turn"),
-            WaitReason::Sync(what) => f.write_str(what),
+            WaitReason::Sync(what) | WaitReason::Lock(what, _) | WaitReason::Outside(what) => f.write_str(what),
         }
     }
 }
@@ -106,6 +135,13 @@ pub struct Wait {
     pub reason: WaitReason,
     /// The caller of the leaf operation: a line of the program, not of this library.
     pub at: &'static Location<'static>,
+}
+
+impl Wait {
+    /// Whether both say the same, of the same line.
+    pub(crate) fn is_same(&self, other: &Wait) -> bool {
+        self.reason == other.reason && self.at == other.at
+    }
 }
 
 impl fmt::Display for Wait {
@@ -171,6 +207,10 @@ pub trait Observer {
     fn poll_began(&self, task: TaskId) {}
     /// A poll returned `Pending`; `wait` is what the task said it waits for.
     fn poll_ended(&self, task: TaskId, wait: Option<Wait>) {}
+    /// A poll returned `Pending`, and nobody keeps a waker of the task, nor an
+    /// [`AbortHandle`](crate::task::AbortHandle): nobody can wake it. Follows `poll_ended`. A future may mean that, as
+    /// [`std::future::pending`] does; if not, this is where its wake-up was lost.
+    fn waker_lost(&self, task: TaskId) {}
     /// A task is over; its future has been dropped.
     fn task_ended(&self, task: TaskId, ending: Ending) {}
 

@@ -4,14 +4,17 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::local::with_task;
+use super::stall::OnStall;
 use super::turn::Loop;
 use super::{Runtime, current_or_error, surroundings};
 use crate::choices::Choices;
 use crate::executor::Executor;
 use crate::observer::{Observer, Observers};
-use crate::sys::World;
+use crate::sys::{Hook, VirtualClock, World};
 use crate::task::JoinHandle;
 
 /// What becomes of the panic of a task that nobody awaited. (The panic hook has reported it when it happened.)
@@ -55,6 +58,9 @@ pub struct RuntimeBuilder {
     observers: Observers,
     panic_policy: PanicPolicy,
     choices: Option<Choices>,
+    on_stall: OnStall,
+    hang_after: Option<Duration>,
+    hook: Option<Arc<dyn Hook>>,
 }
 
 impl RuntimeBuilder {
@@ -72,6 +78,25 @@ impl RuntimeBuilder {
     pub fn world(mut self, world: World) -> RuntimeBuilder {
         self.world = Some(world);
         self
+    }
+
+    /// Sees every call to the world, whichever world that is, and may make it fail; over a hook that the world has
+    /// itself. The last one counts.
+    ///
+    /// ```
+    /// # use coracle::{Runtime, sys::Hook};
+    /// struct Silent;
+    /// impl Hook for Silent {}
+    /// Runtime::builder().hook(std::sync::Arc::new(Silent)).build().block_on(async {});
+    /// ```
+    pub fn hook(mut self, hook: Arc<dyn Hook>) -> RuntimeBuilder {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// The clock of the world that was said, if it is a virtual one.
+    pub(crate) fn clock(&self) -> Option<Arc<VirtualClock>> {
+        self.world.as_ref()?.clock()
     }
 
     /// Who is told what happens, beside those of earlier calls. Default: nobody.
@@ -109,14 +134,59 @@ impl RuntimeBuilder {
         self
     }
 
+    /// The world that the runtime will live in.
+    pub(super) fn its_world(&self) -> World {
+        let world = self.world.clone().unwrap_or_else(World::kernel);
+        match &self.hook {
+            Some(hook) => world.also_hooked(hook.clone()),
+            None => world,
+        }
+    }
+
+    /// What `block_on` does when nothing can happen any more: no task is ready, no timer is set, and nothing outside of
+    /// the runtime could wake a task. Default: [`OnStall::Wait`]. It is never said by mistake, but for what threads do
+    /// that were given a `JoinHandle` or a socket; if it is not certain, `block_on` waits.
+    ///
+    /// ```should_panic
+    /// # use coracle::{OnStall, Runtime};
+    /// let runtime = Runtime::builder().on_stall(OnStall::Panic).build();
+    /// runtime.block_on(async { coracle::sync::Notify::new().notified().await });
+    /// ```
+    pub fn on_stall(mut self, on_stall: OnStall) -> RuntimeBuilder {
+        self.on_stall = on_stall;
+        self
+    }
+
+    /// `block_on` panics with the same table, and [`try_block_on`](Runtime::try_block_on) returns it, when it has taken
+    /// so long, in real time. It is looked at between turns and ends a sleep; a poll that does not return cannot be
+    /// interrupted, and a line on standard error says which it is. Costs a thread while `block_on` runs. Default: never.
+    ///
+    /// ```
+    /// # use coracle::Runtime;
+    /// # use std::time::Duration;
+    /// let runtime = Runtime::builder().hang_after(Duration::from_millis(10)).build();
+    /// let (_sender, receiver) = coracle::sync::remote::channel::unbounded::<()>();
+    /// let stall = runtime.try_block_on(async { receiver.recv().await }).unwrap_err();
+    /// assert_eq!(stall.hung(), Some(Duration::from_millis(10)));
+    /// ```
+    pub fn hang_after(mut self, limit: Duration) -> RuntimeBuilder {
+        self.hang_after = Some(limit);
+        self
+    }
+
     /// The runtime. Makes no system call.
     ///
     /// ```
     /// coracle::Runtime::builder().build().block_on(async {});
     /// ```
     pub fn build(self) -> Runtime {
-        let world = self.world.unwrap_or_else(World::kernel);
-        Runtime::from_loop(Loop::new(world, self.observers, self.panic_policy, self.choices))
+        let world = self.its_world();
+        let event_loop = Loop::new(world, self.observers, self.panic_policy, self.hang_after, self.choices);
+        let judged = self.on_stall == OnStall::Panic || self.hang_after.is_some();
+        if judged {
+            event_loop.keep_book();
+        }
+        Runtime::from_loop(event_loop, judged)
     }
 }
 

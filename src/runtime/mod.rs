@@ -10,7 +10,9 @@ mod extensions;
 mod inspect;
 mod local;
 mod spawner;
+mod stall;
 mod surroundings;
+mod table;
 mod turn;
 
 use std::fmt;
@@ -31,7 +33,10 @@ pub(crate) use current::{at_home, current, current_or_error, on};
 pub use inspect::{Snapshot, SourceView, TimerView};
 pub use local::{Local, NoTask};
 pub use spawner::{RemoteHandle, SpawnError, Spawner};
+pub use stall::OnStall;
+pub(crate) use surroundings::world_here;
 pub use surroundings::{everywhere, within};
+pub use table::{Stall, Stuck, StuckOn};
 pub(crate) use turn::Loop;
 pub use turn::{Budget, Turn};
 
@@ -51,6 +56,8 @@ pub use turn::{Budget, Turn};
 /// ```
 pub struct Runtime {
     event_loop: Rc<Loop>,
+    /// `block_on` panics when there is a verdict.
+    judged: bool,
 }
 
 impl Runtime {
@@ -75,9 +82,9 @@ impl Runtime {
         RuntimeBuilder::new()
     }
 
-    fn from_loop(event_loop: Rc<Loop>) -> Runtime {
+    fn from_loop(event_loop: Rc<Loop>, judged: bool) -> Runtime {
         current::register(&event_loop);
-        Runtime { event_loop }
+        Runtime { event_loop, judged }
     }
 
     /// Runs until `future` is done, and everything that was spawned meanwhile as far as it comes. Tasks that are left
@@ -97,29 +104,77 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let at = Location::caller();
-        assert!(
-            !self.event_loop.is_turning(),
-            "block_on inside a task of the same runtime: it would wait for itself; `.await` instead"
-        );
-        let output = {
-            let _current = current::enter(&self.event_loop);
-            let main = Main { future, rest: Returned(self.event_loop.clone()) };
-            // SAFETY: `Ended` does not let go of this frame before the task has ended, so `main` and all that it
-            // borrows live longer; and it is not the caller's to forget.
-            let handle = unsafe { self.event_loop.executor.spawn_unchecked(main, None, at) };
-            let mut ended = Ended { event_loop: &self.event_loop, handle };
-            self.event_loop.run_until_main_returns();
-            ended.output()
-        };
+        match self.run(future, self.judged, Location::caller()) {
+            Ok(output) => output,
+            Err(stall) => panic!("{stall}"),
+        }
+    }
+
+    /// [`block_on`](Runtime::block_on) that gives up when nothing can happen any more: no task is ready, no timer is
+    /// set, and nothing outside could wake a task. The future is dropped then; the other tasks wait on.
+    ///
+    /// It gives up only if that is certain. While anything outside may come, it waits: another thread that has a waker,
+    /// a channel between threads, a job, a [`Spawner`], a descriptor whose other end is not known. For those there is
+    /// [`hang_after`](RuntimeBuilder::hang_after). One thing is not seen: a thread that was given a `JoinHandle` or a
+    /// socket of this runtime and does something with it.
+    ///
+    /// To know, each waker that is kept costs an allocation, from the first call on. Tasks that wait already are polled
+    /// once more.
+    ///
+    /// # Errors
+    /// With the table of all tasks.
+    ///
+    /// # Panics
+    /// As `block_on`.
+    ///
+    /// ```
+    /// let runtime = coracle::Runtime::new();
+    /// assert_eq!(runtime.try_block_on(async { 6 * 7 }).unwrap(), 42);
+    /// let stall = runtime.try_block_on(async {
+    ///     let (_sender, receiver) = coracle::sync::oneshot::channel::<()>();
+    ///     receiver.await
+    /// });
+    /// assert!(stall.unwrap_err().to_string().contains("waits for the value of a oneshot at "));
+    /// ```
+    #[track_caller]
+    pub fn try_block_on<F: Future>(&self, future: F) -> Result<F::Output, Stall> {
+        self.run(future, true, Location::caller())
+    }
+
+    fn run<F: Future>(&self, future: F, judged: bool, at: &'static Location<'static>) -> Result<F::Output, Stall> {
+        let ended = self.run_to_the_end(future, judged, at);
         self.event_loop.keep_descriptor_true();
-        let (output, own) = match output {
+        let (output, own) = match ended? {
             Ok(output) => (Some(output), None),
             Err(JoinError::Panicked(payload)) => (None, Some(payload)),
             Err(error) => unreachable!("the main task is never aborted: {error}"),
         };
         self.event_loop.report_unobserved(own);
-        output.expect("without an output there is a panic that went on")
+        Ok(output.expect("without an output there is a panic that went on"))
+    }
+
+    fn run_to_the_end<F: Future>(
+        &self,
+        future: F,
+        judged: bool,
+        at: &'static Location<'static>,
+    ) -> Result<Result<F::Output, JoinError>, Stall> {
+        assert!(
+            !self.event_loop.is_turning(),
+            "block_on inside a task of the same runtime: it would wait for itself; `.await` instead"
+        );
+        let _current = current::enter(&self.event_loop);
+        let main = Main { future, rest: Returned(self.event_loop.clone()) };
+        // SAFETY: `Ended` does not let go of this frame before the task has ended, so `main` and all that it borrows
+        // live longer; and it is not the caller's to forget.
+        let handle = unsafe { self.event_loop.executor.spawn_unchecked(main, None, at) };
+        let mut ended = Ended { event_loop: &self.event_loop, handle };
+        if judged {
+            self.event_loop.run_until_judged()?;
+        } else {
+            self.event_loop.run_until_main_returns();
+        }
+        Ok(ended.output())
     }
 
     /// Makes a task of `future`. It starts when the runtime turns; see [`spawn`].

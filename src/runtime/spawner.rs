@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -26,9 +27,20 @@ use crate::task::{AbortHandle, HomeRef, JoinError, send};
 /// thread.join().unwrap();
 /// runtime.turn(coracle::Budget::no_wait()).unwrap();
 /// ```
-#[derive(Clone)]
 pub struct Spawner {
     home: HomeRef,
+}
+
+impl Clone for Spawner {
+    fn clone(&self) -> Spawner {
+        Spawner::new(self.home.clone())
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        self.home.spawners().fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// The runtime has ended; here is the closure back.
@@ -50,6 +62,7 @@ impl<F> fmt::Debug for SpawnError<F> {
 
 impl Spawner {
     pub(super) fn new(home: HomeRef) -> Spawner {
+        home.spawners().fetch_add(1, Ordering::Relaxed);
         Spawner { home }
     }
 
@@ -174,7 +187,7 @@ impl<T> Future for RemoteHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = cx.waker().clone();
+        let waker = crate::task::keep(cx.waker());
         let mut slot = lock(&self.result);
         if let Some(output) = slot.output.take() {
             slot.taken = true;

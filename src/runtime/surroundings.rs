@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use super::RuntimeBuilder;
+use super::{RuntimeBuilder, current};
+use crate::sys::World;
 
 type Settings = Rc<dyn Fn(RuntimeBuilder) -> RuntimeBuilder>;
 
@@ -65,4 +66,10 @@ pub(super) fn apply(builder: RuntimeBuilder) -> RuntimeBuilder {
         (None, Some(everywhere)) => everywhere(builder),
         (None, None) => builder,
     }
+}
+
+/// The world of the runtime that this thread is inside of, for what is made there and belongs to no runtime; outside of
+/// all, that of a runtime of which nothing is said.
+pub(crate) fn world_here() -> World {
+    current().map_or_else(|| RuntimeBuilder::new().its_world(), |event_loop| event_loop.world().clone())
 }

@@ -99,6 +99,8 @@ pub(crate) struct Loop {
     pub(crate) extensions: Extensions,
     observers: Observers,
     panic_policy: PanicPolicy,
+    /// After so much real time in `block_on`, if it is judged at all, it is given up.
+    pub(super) hang_after: Option<Duration>,
     /// Polls since the world was last looked at.
     unseen: Cell<usize>,
     /// The main future of `block_on` is done.
@@ -114,6 +116,7 @@ impl Loop {
         world: World,
         observers: Observers,
         panic_policy: PanicPolicy,
+        hang_after: Option<Duration>,
         choices: Option<Choices>,
     ) -> Rc<Loop> {
         let home = HomeOwner::new(world.clone(), observers.clone());
@@ -126,6 +129,7 @@ impl Loop {
             world,
             observers,
             panic_policy,
+            hang_after,
             unseen: Cell::new(0),
             returned: Cell::new(false),
             watched: Cell::new(false),
@@ -250,9 +254,13 @@ impl Loop {
 
     /// A poller that cannot be made, or fails, leaves timers, tasks and operations that do not block: those go on, at
     /// the pace of the nap, and with luck the poller comes back.
-    fn bear(&self, error: &io::Error) {
+    pub(super) fn bear(&self, error: &io::Error) {
         assert!(error.kind() != io::ErrorKind::Unsupported, "{error}");
         self.nap(None);
+    }
+
+    pub(super) fn has_returned(&self) -> bool {
+        self.returned.get()
     }
 
     pub(super) fn main_returned(&self) {

@@ -70,7 +70,7 @@ impl<T> Slot<T> {
         if let Some(answer) = self.answer() {
             return Poll::Ready(answer);
         }
-        let waker = cx.waker().clone();
+        let waker = crate::task::keep(cx.waker());
         let_go(self.waker.replace(Some(waker)));
         // A clone is code of somebody else's, but none that can end a child while another one is polled.
         Poll::Pending

@@ -11,6 +11,7 @@ pub mod channel;
 mod closed;
 mod event;
 mod mutex;
+mod noted;
 mod notify;
 mod once_cell;
 pub mod oneshot;

@@ -7,6 +7,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -99,7 +100,7 @@ impl<T> Mutex<T> {
     /// assert_eq!(coracle::sync::Mutex::new(5).into_inner(), 5);
     /// ```
     pub fn new(value: T) -> Mutex<T> {
-        Mutex { permits: Permits::new(1), value: RefCell::new(value) }
+        Mutex { permits: Permits::of_lock(1), value: RefCell::new(value) }
     }
 
     /// The value. Nobody can have it locked.
@@ -140,8 +141,10 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.try_lock().is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.permits.try_take(1).ok().map(|()| self.guard())
+        let at = Location::caller();
+        self.permits.try_take(1).ok().map(|()| self.guard(at))
     }
 
     /// Locks as [`lock`](Mutex::lock) does, for a guard that holds the mutex by its `Rc`, so that it can be kept in a
@@ -179,7 +182,8 @@ impl<T: ?Sized> Mutex<T> {
 
     /// For the one who has the permit.
     #[inline]
-    fn guard(&self) -> MutexGuard<'_, T> {
+    fn guard(&self, at: &'static Location<'static>) -> MutexGuard<'_, T> {
+        self.permits.note(at);
         let permit = Held::new(&self.permits, 1);
         MutexGuard { value: self.value.borrow_mut(), _permit: permit }
     }
@@ -223,7 +227,7 @@ impl<'a, T: ?Sized> Future for Lock<'a, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<MutexGuard<'a, T>> {
         let this = &mut *self;
         ready!(this.mutex.permits.poll_take(&mut this.claim, cx, WHAT)).expect("a mutex is never closed");
-        Poll::Ready(this.mutex.guard())
+        Poll::Ready(this.mutex.guard(this.claim.at))
     }
 }
 
@@ -307,6 +311,7 @@ impl<T: ?Sized> Future for LockOwned<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<OwnedMutexGuard<T>> {
         let this = &mut *self;
         ready!(this.mutex.permits.poll_take(&mut this.claim, cx, WHAT)).expect("a mutex is never closed");
+        this.mutex.permits.note(this.claim.at);
         Poll::Ready(OwnedMutexGuard { mutex: this.mutex.clone() })
     }
 }

@@ -155,7 +155,7 @@ impl<T> Future for Closed<'_, T> {
         if !slot.receiver.get() {
             return Poll::Ready(());
         }
-        let waker = cx.waker().clone();
+        let waker = crate::task::keep(cx.waker());
         if !slot.receiver.get() {
             // The waker's clone is code of somebody else's, and has closed the channel.
             return Poll::Ready(());
@@ -243,7 +243,7 @@ impl<T> Future for Receiver<T> {
             Err(TryRecvError::Closed) => return Poll::Ready(Err(Dropped)),
             Err(TryRecvError::Empty) => {}
         }
-        let waker = cx.waker().clone();
+        let waker = crate::task::keep(cx.waker());
         if !self.slot.sender.get() {
             // The waker's clone is code of somebody else's, and has sent.
             return Poll::Ready(self.try_recv().map_err(|_| Dropped));

@@ -18,7 +18,8 @@ use std::fmt;
 use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
-use crate::observer::WaitReason;
+use super::noted::Noted;
+use crate::observer::{TaskId, WaitReason};
 use crate::task::{here, let_go, wake};
 use crate::wait_list::{Left, WaitKey, WaitList};
 
@@ -27,7 +28,16 @@ pub(super) struct Permits {
     free: Cell<usize>,
     state: Cell<State>,
     /// Who waits, and for how many.
-    line: RefCell<WaitList<usize>>,
+    line: RefCell<WaitList<Wanted>>,
+    /// Of a lock: who has it. For reports only.
+    holder: Noted,
+}
+
+/// What one who waits has said.
+struct Wanted {
+    count: usize,
+    by: Option<TaskId>,
+    at: &'static Location<'static>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +63,7 @@ pub(super) enum Refused {
 pub(super) struct Claim {
     pub(super) want: usize,
     place: Option<WaitKey>,
-    at: &'static Location<'static>,
+    pub(super) at: &'static Location<'static>,
 }
 
 impl Claim {
@@ -80,7 +90,22 @@ impl Claim {
 
 impl Permits {
     pub(super) fn new(count: usize) -> Permits {
-        Permits { free: Cell::new(count), state: Cell::new(State::Open), line: RefCell::default() }
+        Permits::with(count, Noted::nothing())
+    }
+
+    /// Those of a lock, which has as many in all, and notes who has it.
+    pub(super) fn of_lock(count: usize) -> Permits {
+        Permits::with(count, Noted::of_lock(count))
+    }
+
+    fn with(count: usize, holder: Noted) -> Permits {
+        Permits { free: Cell::new(count), state: Cell::new(State::Open), line: RefCell::default(), holder }
+    }
+
+    /// The task that is being polled has the lock, by the call at `at`.
+    #[inline]
+    pub(super) fn note(&self, at: &'static Location<'static>) {
+        self.holder.taken(at);
     }
 
     /// Takes permits if that needs no waiting. They are to be given back by [`release`](Permits::release).
@@ -128,7 +153,7 @@ impl Permits {
     fn wait(&self, claim: &mut Claim, cx: &mut Context<'_>, what: &'static str) -> Poll<Result<(), Refused>> {
         let mut answer = self.answer(claim);
         if answer.is_none() && !self.waits_as(claim, cx.waker()) {
-            let waker = cx.waker().clone();
+            let waker = crate::task::keep(cx.waker());
             // Asked again: the clone was code of somebody else's (rule 4).
             answer = self.answer(claim);
             match answer {
@@ -142,7 +167,7 @@ impl Permits {
                 Poll::Ready(answer)
             }
             None => {
-                here::waits(WaitReason::Sync(what), claim.at);
+                here::waits(self.holder.reason(what), claim.at);
                 Poll::Pending
             }
         }
@@ -157,7 +182,10 @@ impl Permits {
             return None;
         }
         match self.line.borrow_mut().remove(claim.place.take()?) {
-            Left::PassOn => Some(Ok(())),
+            Left::PassOn => {
+                self.holder.was_seen(claim.at, self.free.get());
+                Some(Ok(()))
+            }
             // Only closing notifies all.
             Left::Nothing => Some(Err(Refused::Closed)),
             Left::Waiting(_) => unreachable!("a notified waiter waits"),
@@ -174,8 +202,10 @@ impl Permits {
         let old = match &claim.place {
             Some(place) => line.renew(place, waker),
             None => {
-                claim.place = Some(line.push_wanting(waker, claim.want));
+                let wanted = Wanted { count: claim.want, by: here::task(), at: claim.at };
+                claim.place = Some(line.push_wanting(waker, wanted));
                 self.state.set(State::Contended);
+                self.holder.publish(self.free.get());
                 None
             }
         };
@@ -199,7 +229,10 @@ impl Permits {
                 self.hand_over();
                 drop(waker);
             }
-            Left::PassOn => self.release(want),
+            Left::PassOn => {
+                self.holder.was_given_back();
+                self.release(want);
+            }
             Left::Nothing => {}
         }
     }
@@ -225,11 +258,15 @@ impl Permits {
     /// Gives the first in the line what he wants, if it is there.
     fn serve_first(&self) -> Option<Waker> {
         let mut line = self.line.borrow_mut();
-        let left = line.first_wants().map(|want| self.free.get().checked_sub(*want));
+        let left = line.first_wants().map(|want| (self.free.get().checked_sub(want.count), want.by, want.at));
         let served = match left {
-            Some(None) => return None,
-            Some(Some(left)) => {
+            Some((None, ..)) => {
+                self.holder.publish(self.free.get());
+                return None;
+            }
+            Some((Some(left), by, at)) => {
                 self.free.set(left);
+                self.holder.handed_to(by, at, left);
                 line.notify_one()
             }
             None => None,

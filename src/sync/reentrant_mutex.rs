@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -60,7 +61,7 @@ impl<T> ReentrantMutex<T> {
     /// assert_eq!(coracle::sync::ReentrantMutex::new(5).into_inner(), 5);
     /// ```
     pub fn new(value: T) -> ReentrantMutex<T> {
-        ReentrantMutex { permits: Permits::new(1), owner: Cell::new(None), depth: Cell::new(0), value }
+        ReentrantMutex { permits: Permits::of_lock(1), owner: Cell::new(None), depth: Cell::new(0), value }
     }
 
     /// The value. Nobody can have it locked.
@@ -102,11 +103,12 @@ impl<T: ?Sized> ReentrantMutex<T> {
     ///     assert_eq!(*guards.0, *guards.1);
     /// });
     /// ```
+    #[track_caller]
     pub fn try_lock(&self) -> Option<ReentrantMutexGuard<'_, T>> {
         if !self.is_mine() {
             self.permits.try_take(1).ok()?;
         }
-        Some(self.enter())
+        Some(self.enter(Location::caller()))
     }
 
     /// The value, without locking: nobody else can have it.
@@ -127,9 +129,10 @@ impl<T: ?Sized> ReentrantMutex<T> {
     }
 
     /// For the owner, and for whoever just got the permit.
-    fn enter(&self) -> ReentrantMutexGuard<'_, T> {
+    fn enter(&self, at: &'static Location<'static>) -> ReentrantMutexGuard<'_, T> {
         if self.depth.get() == 0 {
             self.owner.set(here::who());
+            self.permits.note(at);
         }
         self.depth.set(self.depth.get() + 1);
         ReentrantMutexGuard { mutex: self }
@@ -169,10 +172,10 @@ impl<'a, T: ?Sized> Future for LockReentrant<'a, T> {
             here::spend();
             // It may stand in the line since before another future of this task got the lock.
             mutex.permits.abandon(&mut this.claim);
-            return Poll::Ready(mutex.enter());
+            return Poll::Ready(mutex.enter(this.claim.at));
         }
         ready!(mutex.permits.poll_take(&mut this.claim, cx, WHAT)).expect("a mutex is never closed");
-        Poll::Ready(mutex.enter())
+        Poll::Ready(mutex.enter(this.claim.at))
     }
 }
 

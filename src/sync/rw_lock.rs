@@ -7,6 +7,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -50,7 +51,7 @@ impl<T> RwLock<T> {
     /// assert!(coracle::sync::RwLock::new(5).try_write().is_some());
     /// ```
     pub fn new(value: T) -> RwLock<T> {
-        RwLock { permits: Permits::new(ALL), value: RefCell::new(value) }
+        RwLock { permits: Permits::of_lock(ALL), value: RefCell::new(value) }
     }
 
     /// The value. Nobody can have it locked.
@@ -87,8 +88,10 @@ impl<T: ?Sized> RwLock<T> {
     /// let _writer = lock.try_write().unwrap();
     /// assert!(lock.try_read().is_none());
     /// ```
+    #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
-        self.permits.try_take(1).ok().map(|()| self.read_guard())
+        let at = Location::caller();
+        self.permits.try_take(1).ok().map(|()| self.read_guard(at))
     }
 
     /// Locks for writing, alone; waits for all that have it, and for those that came before.
@@ -115,8 +118,10 @@ impl<T: ?Sized> RwLock<T> {
     /// let _reader = lock.try_read().unwrap();
     /// assert!(lock.try_write().is_none());
     /// ```
+    #[track_caller]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
-        self.permits.try_take(ALL).ok().map(|()| self.write_guard())
+        let at = Location::caller();
+        self.permits.try_take(ALL).ok().map(|()| self.write_guard(at))
     }
 
     /// The value, without locking: nobody else can have it.
@@ -131,13 +136,15 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// For one who has a permit.
-    fn read_guard(&self) -> RwLockReadGuard<'_, T> {
+    fn read_guard(&self, at: &'static Location<'static>) -> RwLockReadGuard<'_, T> {
+        self.permits.note(at);
         let permit = Held::new(&self.permits, 1);
         RwLockReadGuard { value: self.value.borrow(), _permit: permit }
     }
 
     /// For the one who has all permits.
-    fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
+    fn write_guard(&self, at: &'static Location<'static>) -> RwLockWriteGuard<'_, T> {
+        self.permits.note(at);
         let permits = Held::new(&self.permits, ALL);
         RwLockWriteGuard { value: self.value.borrow_mut(), permits, lock: self }
     }
@@ -181,7 +188,7 @@ impl<'a, T: ?Sized> Future for LockRead<'a, T> {
         let this = &mut *self;
         let taken = this.lock.permits.poll_take(&mut this.claim, cx, "a lock, to read");
         ready!(taken).expect("a lock is never closed");
-        Poll::Ready(this.lock.read_guard())
+        Poll::Ready(this.lock.read_guard(this.claim.at))
     }
 }
 
@@ -211,7 +218,7 @@ impl<'a, T: ?Sized> Future for LockWrite<'a, T> {
         let this = &mut *self;
         let taken = this.lock.permits.poll_take(&mut this.claim, cx, "a lock, to write");
         ready!(taken).expect("a lock is never closed");
-        Poll::Ready(this.lock.write_guard())
+        Poll::Ready(this.lock.write_guard(this.claim.at))
     }
 }
 

@@ -128,7 +128,7 @@ impl WaitQueue {
                 return;
             }
             let was_chosen = self.is_chosen(place);
-            let waker = cx.waker().clone();
+            let waker = crate::task::keep(cx.waker());
             if !was_chosen && self.is_chosen(place) {
                 // The clone chose it: that was meant for this wait, so it must not begin another.
                 return waker.wake();
@@ -136,7 +136,7 @@ impl WaitQueue {
             let old = self.list.borrow_mut().renew(place, waker);
             drop(old);
         } else {
-            let waker = cx.waker().clone();
+            let waker = crate::task::keep(cx.waker());
             *place = Some(self.list.borrow_mut().push(waker));
         }
         if changed() {

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 /// One kind of call to the world.
 ///
@@ -95,6 +96,8 @@ pub enum Call {
     SendSignal,
     /// A name is looked up, on a thread of the blocking pool.
     Resolve,
+    /// A descriptor is handed to the program, which does with it what it likes. Cannot be made to fail.
+    Release,
 }
 
 /// Sees every call to the world, and may make it fail.
@@ -136,5 +139,27 @@ pub trait Hook: Send + Sync {
     fn resolve(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
         None
+    }
+}
+
+/// A hook over another: it sees what the other one lets happen, as the program does.
+pub(super) struct Over {
+    pub(super) upper: Arc<dyn Hook>,
+    pub(super) lower: Arc<dyn Hook>,
+}
+
+impl Hook for Over {
+    fn before(&self, call: Call, fd: Option<RawFd>) -> io::Result<()> {
+        self.upper.before(call, fd)?;
+        self.lower.before(call, fd).inspect_err(|error| self.upper.after(call, fd, Some(error)))
+    }
+
+    fn after(&self, call: Call, fd: Option<RawFd>, error: Option<&io::Error>) {
+        self.lower.after(call, fd, error);
+        self.upper.after(call, fd, error);
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        self.upper.resolve(host, port).or_else(|| self.lower.resolve(host, port))
     }
 }

@@ -26,6 +26,9 @@ macro_rules! layer {
             fn job_began(&self) {
                 self.below().job_began();
             }
+            fn job_begins(&self) {
+                self.below().job_begins();
+            }
             fn job_ended(&self) {
                 self.below().job_ended();
             }
@@ -38,6 +41,9 @@ macro_rules! layer {
             }
             fn job_began(&self) {
                 Layer::job_began(self);
+            }
+            fn job_begins(&self) {
+                Layer::job_begins(self);
             }
             fn job_ended(&self) {
                 Layer::job_ended(self);

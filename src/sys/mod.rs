@@ -16,10 +16,14 @@
 //! One behaviour suite (`suite.rs`) runs against every backend that the machine has.
 
 mod address;
+mod descriptors;
+mod gate;
 mod hook;
+mod hostile;
 mod layer;
 mod message;
 mod os;
+mod paused;
 mod plain;
 mod process;
 mod resolve;
@@ -42,6 +46,8 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 
 pub(crate) use address::Address;
+pub(crate) use descriptors::Descriptors;
+pub(crate) use gate::Gate;
 pub use hook::{Call, Hook};
 pub(crate) use message::MOST_DESCRIPTORS;
 pub(crate) use os::{ATOMIC_WRITE, is_out_of_descriptors, is_transient_accept_error};
@@ -49,6 +55,8 @@ pub(crate) use process::is_no_child;
 pub use signal::Signal;
 pub(crate) use signal::SignalWatch;
 pub use simulated::{Fault, Link};
+#[allow(unused_imports, reason = "the simulator's")]
+pub(crate) use simulated::{HostId, Net};
 pub(crate) use virtual_clock::VirtualClock;
 pub use world::World;
 pub(crate) use world::{JobUnderWay, Notifier, WorldPoller};
@@ -146,6 +154,8 @@ pub(crate) trait Backend: Send + Sync {
     }
     /// A job was given to a thread of a pool: something is under way that no descriptor shows.
     fn job_began(&self) {}
+    /// The thread is about to do it; returns when it may.
+    fn job_begins(&self) {}
     /// It is over, and who waited for it has been woken.
     fn job_ended(&self) {}
     /// This descriptor goes to somebody who will close it without telling this world.
@@ -323,6 +333,8 @@ pub(crate) enum SocketOption {
     SendBuffer,
     /// The pending error, as an errno, which reading takes away; 0 if none. Read-only.
     PendingError,
+    /// 1 for a stream, 0 for what keeps the borders of messages. Read-only.
+    Kind,
 }
 
 /// A thread that a world started. Dropping this lets it run on.

@@ -120,6 +120,54 @@ pub(super) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     Ok(Credentials { uid, gid, pid: None })
 }
 
+/// What a connection of TCP has still to do by itself.
+#[allow(dead_code, reason = "where the system cannot tell, nobody makes one")]
+pub(super) struct TcpProgress {
+    /// The other side has not answered yet.
+    pub(super) connecting: bool,
+    /// Bytes wait to be sent, or to be sent again.
+    pub(super) sending: bool,
+    /// Bytes were sent, and the other side's system has not said yet that they came.
+    pub(super) unacknowledged: bool,
+    /// The other side has not ended its stream yet, as far as this one knows.
+    pub(super) may_receive: bool,
+}
+
+/// `None`: it cannot be told.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn tcp_progress(fd: BorrowedFd<'_>) -> Option<TcpProgress> {
+    /// `struct tcp_info` of the kernel, which ever grows at its end, as far as it is of use here.
+    #[derive(Clone, Copy)]
+    #[repr(C)]
+    struct TcpInfo {
+        state: u8,
+        _congestion: u8,
+        retransmits: u8,
+        _others: [u8; 5],
+        _before_unacknowledged: [u32; 4],
+        unacknowledged: u32,
+        _before_lost: u32,
+        lost: u32,
+        _before_unsent: [u32; 27],
+        /// Since Linux 4.6; before, it stays zero.
+        unsent: u32,
+    }
+    // The kernel's names: ESTABLISHED, FIN_WAIT1, FIN_WAIT2; and SYN_SENT.
+    const MAY_RECEIVE: [u8; 3] = [1, 4, 5];
+    const CONNECTING: u8 = 2;
+    let info: TcpInfo = super::unix::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO).ok()?;
+    Some(TcpProgress {
+        connecting: info.state == CONNECTING,
+        sending: info.unsent > 0 || info.retransmits > 0 || info.lost > 0,
+        unacknowledged: info.unacknowledged > 0,
+        may_receive: MAY_RECEIVE.contains(&info.state),
+    })
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn tcp_progress(_: BorrowedFd<'_>) -> Option<TcpProgress> {
+    None
+}
+
 /// A name of Linux's abstract kind: bytes that are no path, and go with the socket.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn abstract_name(name: &UnixName) -> Option<&[u8]> {

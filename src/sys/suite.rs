@@ -10,6 +10,7 @@ mod polling;
 mod sockets;
 mod waits;
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -18,13 +19,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Call, Event, Family, Hook, Kind, Readiness, Token, World, WorldPoller};
+use crate::choices::{Choices, Kinds};
+
+use super::{Call, Event, Family, Hook, Kind, Net, Readiness, Token, World, WorldPoller};
 
 /// Longer than anything here takes; a wait that lasts so long has failed.
 const LONG: Duration = Duration::from_secs(5);
 
+thread_local! {
+    /// The network and the world on it, while a behaviour runs there: its descriptors mean nothing to the kernel.
+    static SIMULATED: RefCell<Option<(Net, World)>> = const { RefCell::new(None) };
+}
+
 /// Runs a behaviour in every world. A failure shows the name of the last world.
 fn in_each_world(behaviour: impl Fn(&World)) {
+    in_each_kernel(&behaviour);
+    println!("a simulated host");
+    let net = Net::new(Choices::ordinary());
+    let world = net.world(net.add_host("host", &[]));
+    SIMULATED.set(Some((net, world.clone())));
+    behaviour(&world);
+    SIMULATED.set(None);
+}
+
+fn simulated() -> Option<(Net, World)> {
+    SIMULATED.with_borrow(Clone::clone)
+}
+
+/// For behaviours that are a matter of the operating system's alone.
+fn in_each_kernel(behaviour: impl Fn(&World)) {
     println!("the kernel");
     behaviour(&World::kernel());
     println!("the kernel, behind a hook that lets everything pass");
@@ -33,6 +56,12 @@ fn in_each_world(behaviour: impl Fn(&World)) {
     let (begun, ended) = (counting.begun.load(Ordering::SeqCst), counting.ended.load(Ordering::SeqCst));
     assert!(begun > 0, "nothing passed the hook");
     assert_eq!(begun, ended, "a call began and did not end");
+    println!("a hostile kernel that deviates in nothing");
+    behaviour(&World::kernel().hostile(&Choices::ordinary()));
+    // The other deviations are within what a program must expect, and not within what is held here: that a call which
+    // can be made is made, at once and whole, and that a wait gives all there is.
+    println!("a hostile kernel that shuffles events");
+    behaviour(&World::kernel().hostile(&Choices::seeded(1).only(Kinds::EVENTS)));
 }
 
 #[derive(Default)]
@@ -114,6 +143,9 @@ fn connected(world: &World, family: Family) -> (OwnedFd, OwnedFd) {
 
 /// A pair of local sockets: what one end does is there at the other when the call returns.
 fn pair() -> (OwnedFd, OwnedFd) {
+    if let Some((_, world)) = simulated() {
+        return world.socket_pair(Kind::Stream).unwrap();
+    }
     let (ours, theirs) = UnixStream::pair().unwrap();
     for end in [&ours, &theirs] {
         end.set_nonblocking(true).unwrap();
@@ -126,8 +158,31 @@ fn streams(world: &World) -> [(OwnedFd, OwnedFd); 2] {
     [pair(), connected(world, Family::V4)]
 }
 
-/// Whether poll(2) finds the descriptor ready within that time.
+/// Another descriptor of the same socket.
+fn duplicate(fd: &OwnedFd) -> OwnedFd {
+    let Some((_, world)) = simulated() else { return fd.try_clone().unwrap() };
+    let (one, other) = world.socket_pair(Kind::Datagram).unwrap();
+    world.send_message(one.as_fd(), b"", None, &[fd.as_fd()]).unwrap();
+    let received = world.receive_message(other.as_fd(), &mut [], 1, false).unwrap();
+    [one, other].into_iter().for_each(|end| world.close(end));
+    received.descriptors.into_iter().next().unwrap()
+}
+
+/// Whether poll(2), or the network, finds the descriptor ready within that time.
 fn becomes(fd: BorrowedFd<'_>, events: i16, within: Duration) -> bool {
+    if let Some((net, world)) = simulated() {
+        let end = net.clock().passed() + within;
+        while !world.is_ready(fd, events == libc::POLLOUT).unwrap() {
+            match net.next_event().filter(|next| *next <= end) {
+                Some(next) => net.advance_to(next),
+                None => {
+                    net.advance_to(end);
+                    return world.is_ready(fd, events == libc::POLLOUT).unwrap();
+                }
+            }
+        }
+        return true;
+    }
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     let milliseconds = within.as_millis() as libc::c_int;
     // SAFETY: S1: one pollfd, which lives to the end of the call.

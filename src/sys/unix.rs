@@ -105,6 +105,10 @@ impl Backend for Kernel {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
                 Err(io::ErrorKind::WouldBlock.into())
             }
+            // Of IP it says that there was no port, or no route, to be had. Nothing has begun, and nothing would show.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && address.to_ip().is_ok() => {
+                Err(io::Error::new(io::ErrorKind::AddrNotAvailable, error))
+            }
             Err(error) => Err(error),
         }
     }
@@ -196,6 +200,9 @@ impl Backend for Kernel {
             return Ok(value as libc::c_int);
         }
         let value: libc::c_int = socket_option(fd, level, name)?;
+        if option == SocketOption::Kind {
+            return Ok(i32::from(value == libc::SOCK_STREAM));
+        }
         // The BSDs answer with the bit's own value where Linux says 1.
         Ok(if is_flag(option) { i32::from(value != 0) } else { value })
     }
@@ -323,6 +330,7 @@ fn named(option: SocketOption) -> (libc::c_int, libc::c_int) {
         SocketOption::ReceiveBuffer => (libc::SOL_SOCKET, libc::SO_RCVBUF),
         SocketOption::SendBuffer => (libc::SOL_SOCKET, libc::SO_SNDBUF),
         SocketOption::PendingError => (libc::SOL_SOCKET, libc::SO_ERROR),
+        SocketOption::Kind => (libc::SOL_SOCKET, libc::SO_TYPE),
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::hook::Over;
 use super::{Address, Credentials, Group, Received};
 use super::{
     Backend, Call, Event, Family, Hook, Kind, Poller, Signal, SignalWatch, SocketOption, Thread, Token, VirtualClock,
@@ -69,6 +70,15 @@ impl World {
     /// Runtime::builder().world(world).build().block_on(async {});
     /// ```
     pub fn hooked(self, hook: Arc<dyn Hook>) -> World {
+        World { hook: Some(hook), ..self }
+    }
+
+    /// The same world with every call passing this hook, and after it the one that there is.
+    pub(crate) fn also_hooked(self, upper: Arc<dyn Hook>) -> World {
+        let hook: Arc<dyn Hook> = match self.hook {
+            Some(lower) => Arc::new(Over { upper, lower }),
+            None => upper,
+        };
         World { hook: Some(hook), ..self }
     }
 
@@ -308,12 +318,19 @@ impl World {
         self.backend.iter().for_each(|backend| backend.job_began());
     }
 
+    /// Returns when the job that this thread has taken may be done.
+    pub(crate) fn job_begins(&self) {
+        self.backend.iter().for_each(|backend| backend.job_begins());
+    }
+
     pub(super) fn job_ended(&self) {
         self.backend.iter().for_each(|backend| backend.job_ended());
     }
 
     pub(crate) fn release(&self, fd: BorrowedFd<'_>) {
-        self.backend.iter().for_each(|backend| backend.release(fd));
+        self.surely(Call::Release, Some(fd.as_raw_fd()), || {
+            self.backend.iter().for_each(|backend| backend.release(fd));
+        });
     }
 
     pub(crate) fn is_still(&self) -> bool {

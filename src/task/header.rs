@@ -113,6 +113,12 @@ impl Header {
         self.shared.deafen();
     }
 
+    /// How many wakers and abort handles there are, and links of the inbox.
+    pub(crate) fn references(&self) -> usize {
+        self.shared.references() - 1
+    }
+
+    #[inline]
     pub(super) fn home(&self) -> &HomeRef {
         &self.home
     }
@@ -125,7 +131,7 @@ impl Header {
                 None
             }
             old => {
-                self.joiner.set(Some(waker.clone()));
+                self.joiner.set(Some(crate::task::keep(waker)));
                 old
             }
         };

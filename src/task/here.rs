@@ -132,9 +132,20 @@ pub(crate) struct Who {
     task: TaskId,
 }
 
+impl Who {
+    pub(super) fn of(task: &Header) -> Who {
+        Who { home: task.home().address(), task: task.id() }
+    }
+
+    pub(crate) fn task(self) -> TaskId {
+        self.task
+    }
+}
+
 /// See [`Who`].
+#[inline]
 pub(crate) fn who() -> Option<Who> {
-    with_task(|task| Who { home: task.home().address(), task: task.id() })
+    with_task(Who::of)
 }
 
 /// Looks at the home of the task that is being polled on this thread, and at its executor's key, if there is one.
@@ -146,6 +157,12 @@ pub(crate) fn with_key<T>(look: impl FnOnce(&HomeRef, u32) -> T) -> Option<T> {
 #[inline]
 pub(crate) fn waits(reason: WaitReason, at: &'static Location<'static>) {
     with_task(|task| task.wait.set(Some(Wait { reason, at })));
+}
+
+/// Takes back what the current task said.
+#[cold]
+pub(super) fn take_wait() -> Option<Wait> {
+    with_task(|task| task.wait.take()).flatten()
 }
 
 /// Whether this poll has budget left. `false`: the task has been woken and must return `Pending` now, so that others

@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::count::Count;
@@ -35,6 +36,8 @@ pub(crate) struct Home {
     /// `None` before the first poller and after the end. The lock is taken only to wake a loop that sleeps, and held only
     /// to copy the pointer.
     notifier: Mutex<Option<Arc<Notifier>>>,
+    /// How many spawners there are: as long as there is one, tasks may come.
+    spawners: AtomicUsize,
     local: Local,
 }
 
@@ -126,6 +129,11 @@ impl HomeRef {
 
     pub(crate) fn world(&self) -> &World {
         &self.home().world
+    }
+
+    /// How many spawners there are.
+    pub(crate) fn spawners(&self) -> &AtomicUsize {
+        &self.home().spawners
     }
 
     /// Puts a task into the inbox and wakes the loop if it sleeps. `false`: the runtime has ended, the task was not
@@ -220,6 +228,7 @@ impl HomeOwner {
             world,
             inbox: Inbox::new(),
             notifier: Mutex::new(None),
+            spawners: AtomicUsize::new(0),
             local,
         });
         HomeOwner { home: HomeRef(NonNull::from(Box::leak(home))), stays_here: PhantomData }

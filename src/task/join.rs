@@ -246,7 +246,10 @@ impl<T> Future for JoinHandle<T> {
             let output = unsafe { self.task.take_output::<T>() };
             return Poll::Ready(output.expect("a JoinHandle was polled after it gave its result"));
         }
-        here::waits(WaitReason::Join(header.id()), self.at);
+        // A number says nothing in another runtime.
+        let is_of_ours = here::with_key(|home, _| header.home().is(home)) != Some(false);
+        let other = WaitReason::Outside("the end of a task of another runtime");
+        here::waits(if is_of_ours { WaitReason::Join(header.id()) } else { other }, self.at);
         Poll::Pending
     }
 }

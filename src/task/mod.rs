@@ -30,9 +30,11 @@ mod atomic;
 mod count;
 mod header;
 pub(crate) mod here;
+pub(crate) mod holders;
 mod home;
 mod inbox;
 mod join;
+pub(crate) mod kept;
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, not(loom)))]
@@ -47,6 +49,7 @@ pub(crate) use header::{NO_KEY, Payload, TaskRef, contain, let_go, wake};
 pub(crate) use home::{HomeOwner, HomeRef};
 pub use join::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
 pub(crate) use join::{Unobserved, forget_payload, message, report};
+pub(crate) use kept::keep;
 pub(crate) use remote::send;
 pub(crate) use state::{Begin, Ended, Outcome, Woken};
 pub(crate) use waker::borrowed_waker;

@@ -150,7 +150,7 @@ impl Shared {
         Released::Kept
     }
 
-    #[cfg(test)]
+    /// How many there are, the home's among them. If it is one, nobody can make it more but the home thread.
     pub(crate) fn references(&self) -> usize {
         self.0.load(Ordering::Relaxed) / REFERENCE
     }

@@ -146,12 +146,12 @@ impl Sleep {
                     here::spend();
                     return Poll::Ready(());
                 }
-                self.set = event_loop.timers.set(deadline, cx.waker().clone()).ok();
+                self.set = event_loop.timers.set(deadline, crate::task::keep(cx.waker())).ok();
                 event_loop.keep_descriptor_true();
             }
             Some(key) if event_loop.timers.has_fired(key) => return Poll::Ready(()),
             Some(key) if event_loop.timers.wakes(key, cx.waker()) => {}
-            Some(key) => event_loop.timers.renew(key, cx.waker().clone()),
+            Some(key) => event_loop.timers.renew(key, crate::task::keep(cx.waker())),
         }
         Poll::Pending
     }
@@ -161,10 +161,14 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        here::waits(WaitReason::Timer, self.at);
         let home = self.home.clone();
-        on(&home, |event_loop| self.poll_on(event_loop, cx))
-            .unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)))
+        let polled = on(&home, |event_loop| self.poll_on(event_loop, cx))
+            .unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)));
+        if polled.is_pending() {
+            // After its waker was kept: see `task::kept`.
+            here::waits(WaitReason::Timer, self.at);
+        }
+        polled
     }
 }
 

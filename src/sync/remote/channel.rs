@@ -24,8 +24,8 @@ use crate::wait_list::WaitKey;
 
 pub use crate::sync::channel::{SendError, TryRecvError, TrySendError};
 
-const ROOM: WaitReason = WaitReason::Sync("room in a channel between threads");
-const VALUE: WaitReason = WaitReason::Sync("a value in a channel between threads");
+const ROOM: WaitReason = WaitReason::Outside("room in a channel between threads");
+const VALUE: WaitReason = WaitReason::Outside("a value in a channel between threads");
 
 /// A channel that holds at most `capacity` values; sending waits for room. Room is allocated as it is needed.
 ///
@@ -154,7 +154,7 @@ impl<T> Channel<T> {
                 return Poll::Pending;
             }
             drop(queue);
-            clone = Some(waker.clone());
+            clone = Some(crate::task::keep(waker));
         }
     }
 

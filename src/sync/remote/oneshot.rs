@@ -198,7 +198,7 @@ impl<T> Receiver<T> {
             if answer.is_pending() && !waits {
                 if clone.is_none() {
                     drop(state);
-                    clone = Some(waker.clone());
+                    clone = Some(crate::task::keep(waker));
                     continue;
                 }
                 std::mem::swap(&mut state.waker, &mut clone);
@@ -216,7 +216,7 @@ impl<T> Future for Receiver<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let poll = self.poll_value(cx.waker());
         if poll.is_pending() {
-            here::waits(WaitReason::Sync("the value of a oneshot"), self.at);
+            here::waits(WaitReason::Outside("the value of a oneshot"), self.at);
         }
         poll
     }

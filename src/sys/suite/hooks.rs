@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::{Call, Family, Group, Hook, Kind, Signal, SocketOption, World, WorldPoller};
 use super::{LONG, becomes, is_would_block, listener, loopback, pair, read};
 
-const CALLS: [Call; 40] = [
+const CALLS: [Call; 41] = [
     Call::Now,
     Call::Random,
     Call::Nap,
@@ -53,10 +53,11 @@ const CALLS: [Call; 40] = [
     Call::Reap,
     Call::SendSignal,
     Call::Resolve,
+    Call::Release,
 ];
 
 /// The calls that cannot be made to fail.
-const SURE: [Call; 4] = [Call::Now, Call::Random, Call::Nap, Call::Close];
+const SURE: [Call; 5] = [Call::Now, Call::Random, Call::Nap, Call::Close, Call::Release];
 
 /// The errno of the injected faults: no call here fails so by itself.
 const FAULT: i32 = libc::EXDEV;
@@ -219,6 +220,7 @@ impl Stage {
             Call::Reap => assert!(world.reap(&mut child)?.is_none()),
             Call::SendSignal => world.send_signal(&child, Signal::CONT)?,
             Call::Resolve => drop(world.resolve("localhost", 80)?),
+            Call::Release => world.release(self.connected.as_fd()),
             _ => panic!("{call:?} is made elsewhere"),
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::SocketAddr as UnixName;
 
 use super::super::{Address, Family, Group, Kind, MOST_DESCRIPTORS, SocketOption, World};
-use super::{LONG, alone, becomes, families, in_each_world, is_would_block, loopback};
+use super::{LONG, alone, becomes, families, in_each_kernel, in_each_world, is_would_block, loopback};
 
 /// A bound UDP socket, and its address.
 fn udp(world: &World, family: Family) -> (OwnedFd, SocketAddr) {
@@ -141,7 +141,7 @@ fn descriptors_that_are_not_wanted_are_closed() {
                 assert_eq!((received.count, received.descriptors.len()), (1, 0), "{sent} sent, {most} wanted");
                 assert!(received.descriptors_lost, "{sent} sent, {most} wanted");
             }
-            drop(writer);
+            world.close(writer);
             assert_eq!(world.read(reader.as_fd(), &mut [0; 8]).unwrap(), 0, "some writer is still open");
         });
     });
@@ -202,7 +202,7 @@ fn options_of_datagram_sockets_are_kept() {
 /// loopback interface says ENODEV or EADDRNOTAVAIL instead.
 #[test]
 fn a_group_is_joined_and_left() {
-    in_each_world(|world| {
+    in_each_kernel(|world| {
         for family in families() {
             let socket = world.socket(family, Kind::Datagram).unwrap();
             let group = match family {

@@ -21,7 +21,7 @@ fn a_pipe_carries_bytes_one_way_and_ends() {
         assert_eq!(&buffer[..5], b"hello");
         while world.write(writer.as_fd(), &[IoSlice::new(&[0; 4096])]).is_ok() {}
         assert!(is_would_block(world.write(writer.as_fd(), &[IoSlice::new(b"x")])));
-        drop(writer);
+        world.close(writer);
         while world.read(reader.as_fd(), &mut [0; 4096]).unwrap() > 0 {}
         assert_eq!(world.read(reader.as_fd(), &mut buffer).unwrap(), 0);
     });
@@ -44,11 +44,11 @@ fn readiness_is_asked_without_waiting() {
         assert_eq!(ready(), (false, true));
         while world.write(writer.as_fd(), &[IoSlice::new(&[0; 4096])]).is_ok() {}
         assert_eq!(ready(), (true, false));
-        drop(reader);
+        world.close(reader);
         assert!(world.is_ready(writer.as_fd(), true).unwrap(), "what fails at once does not block");
         let (ours, theirs) = pair();
         assert!(!world.is_ready(ours.as_fd(), false).unwrap());
-        drop(theirs);
+        world.close(theirs);
         assert!(world.is_ready(ours.as_fd(), false).unwrap(), "nor does the end");
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(world.is_ready(file.as_fd(), false).unwrap());
@@ -87,7 +87,7 @@ fn a_write_to_a_broken_pipe_is_an_error_and_no_signal() {
         in_each_world(|world| {
             let broken = || {
                 let (reader, writer) = world.pipe().unwrap();
-                drop(reader);
+                world.close(reader);
                 world.write(writer.as_fd(), &[IoSlice::new(b"x")]).unwrap_err().kind()
             };
             for disposition in [libc::SIG_DFL, libc::SIG_IGN] {

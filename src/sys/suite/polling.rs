@@ -12,11 +12,13 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::super::{Family, Kind, Readiness, World};
-use super::{LONG, alone, becomes, connected, in_each_world, is_silent, is_would_block, pair, read, read_exactly};
+use super::{
+    LONG, alone, becomes, connected, duplicate, in_each_world, is_silent, is_would_block, pair, read, read_exactly,
+};
 use super::{settle, shows, streams, wait};
 
 const READ: Readiness = Readiness::READ;
@@ -141,7 +143,7 @@ fn a_peer_that_closes_shows_in_both_directions() {
         let poller = world.poller().unwrap();
         poller.add(ours.as_fd(), 7).unwrap();
         settle(&poller);
-        drop(theirs);
+        world.close(theirs);
         shows(&poller, 7, READ.with(WRITE).with(Readiness::READ_ENDED).with(Readiness::FAILED));
         assert!(is_silent(&poller), "a hang-up that nobody reads makes the poller spin");
     });
@@ -155,23 +157,11 @@ fn a_reset_shows_in_both_directions() {
         poller.add(ours.as_fd(), 7).unwrap();
         settle(&poller);
         world.set_option(theirs.as_fd(), super::super::SocketOption::Linger, 0).unwrap();
-        drop(theirs);
+        world.close(theirs);
         shows(&poller, 7, READ.with(WRITE).with(Readiness::FAILED));
         assert!(is_silent(&poller), "an error that nobody reads makes the poller spin");
         assert_eq!(read(world, &ours).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     });
-}
-
-/// Both ends of a pipe, the one to read from first.
-fn pipe() -> (OwnedFd, OwnedFd) {
-    let mut ends = [0; 2];
-    // SAFETY: S1: two descriptors into `ends`.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    let [ours, theirs] = ends.map(|end| {
-        // SAFETY: S2: the call made it just now.
-        unsafe { OwnedFd::from_raw_fd(end) }
-    });
-    (ours, theirs)
 }
 
 /// Such a hang-up comes without readability on Linux. In a process of its own, since a child that another test starts
@@ -180,11 +170,11 @@ fn pipe() -> (OwnedFd, OwnedFd) {
 fn a_pipe_whose_writer_closes_is_readable() {
     alone("sys::suite::polling::a_pipe_whose_writer_closes_is_readable", || {
         in_each_world(|world| {
-            let (ours, theirs) = pipe();
+            let (ours, theirs) = world.pipe().unwrap();
             let poller = world.poller().unwrap();
             poller.add(ours.as_fd(), 7).unwrap();
             settle(&poller);
-            drop(theirs);
+            world.close(theirs);
             shows(&poller, 7, READ);
             assert!(is_silent(&poller));
         });
@@ -281,7 +271,7 @@ fn a_duplicate_stays_silent_after_remove_and_close() {
         let poller = world.poller().unwrap();
         poller.add(ours.as_fd(), 7).unwrap();
         settle(&poller);
-        let duplicate = ours.try_clone().unwrap();
+        let duplicate = duplicate(&ours);
         poller.remove(ours.as_fd()).unwrap();
         world.close(ours);
         world.send(theirs.as_fd(), b"x").unwrap();
@@ -348,7 +338,7 @@ fn more_ready_descriptors_than_room_are_all_served_in_turn() {
             let (ours, theirs) = pair();
             world.send(theirs.as_fd(), b"x").unwrap();
             let poller = world.poller().unwrap();
-            let duplicates: Vec<OwnedFd> = (0..COUNT).map(|_| ours.try_clone().unwrap()).collect();
+            let duplicates: Vec<OwnedFd> = (0..COUNT).map(|_| duplicate(&ours)).collect();
             for (token, duplicate) in (0..).zip(&duplicates) {
                 poller.add(duplicate.as_fd(), token).unwrap();
             }

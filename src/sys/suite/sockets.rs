@@ -41,6 +41,7 @@ fn every_descriptor_is_non_blocking_and_close_on_exec() {
             let poller = world.poller().unwrap();
             poller.notifier().notify().unwrap();
             poller.alarm(Some(LONG)).unwrap();
+            let _ = poller.as_fd();
 
             let made: Vec<i32> = open_descriptors().into_iter().filter(|fd| !before.contains(fd)).collect();
             assert!(made.len() > sockets.len(), "{made:?} lacks the poller");
@@ -115,11 +116,23 @@ fn a_connection_carries_bytes_both_ways_and_ends_by_halves() {
 }
 
 #[test]
+fn streams_and_datagrams_are_told_apart() {
+    in_each_world(|world| {
+        for family in [Family::V4, Family::Unix] {
+            for (kind, number) in [(Kind::Stream, 1), (Kind::Datagram, 0)] {
+                let fd = world.socket(family, kind).unwrap();
+                assert_eq!(world.option(fd.as_fd(), SocketOption::Kind).unwrap(), number, "{family:?} {kind:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn options_give_back_what_was_set() {
     use SocketOption::*;
     in_each_world(|world| {
         for family in families() {
-            let fd = world.socket(family, Kind::Stream).unwrap();
+            let fd = world.socket(family, super::super::Kind::Stream).unwrap();
             let set = |option, value| world.set_option(fd.as_fd(), option, value).unwrap();
             let get = |option| world.option(fd.as_fd(), option).unwrap();
             for flag in [NoDelay, ReuseAddress, ReusePort, KeepAlive, V6Only] {
@@ -194,7 +207,7 @@ fn a_write_to_a_closed_peer_is_epipe_and_raises_no_signal() {
         assert_ne!(unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) }, libc::SIG_ERR);
         in_each_world(|world| {
             let (ours, theirs) = connected(world, Family::V4);
-            drop(theirs);
+            world.close(theirs);
             send_into_the_void(|| world.send(ours.as_fd(), b"anybody?"));
             send_into_the_void(|| world.send_vectored(ours.as_fd(), &[IoSlice::new(b"any"), IoSlice::new(b"body?")]));
             let (ours, _theirs) = connected(world, Family::V4);

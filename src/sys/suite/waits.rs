@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::{Event, Readiness, WorldPoller};
-use super::{LONG, alone, becomes, in_each_world, is_silent, pair, settle, shows, wait};
+use super::{LONG, alone, becomes, in_each_kernel, in_each_world, is_silent, pair, settle, shows, wait};
 
 const READ: Readiness = Readiness::READ;
 const WRITE: Readiness = Readiness::WRITE;
@@ -29,7 +29,7 @@ fn rings(poller: &WorldPoller) -> bool {
 #[test]
 fn a_notification_from_another_thread_ends_a_wait() {
     in_each_world(|world| {
-        let poller = world.poller().unwrap();
+        let (poller, _job) = (world.poller().unwrap(), world.job());
         // Once it comes about when the wait begins, once most likely in its midst: it ends the wait in any case.
         for delay in [Duration::ZERO, Duration::from_millis(20)] {
             let notifier = poller.notifier();
@@ -38,9 +38,9 @@ fn a_notification_from_another_thread_ends_a_wait() {
                     std::thread::sleep(delay);
                     notifier.notify().unwrap();
                 });
-                let begin = Instant::now();
+                let begin = world.now();
                 assert!(wait(&poller, LONG).is_empty(), "a notification is no event");
-                assert!(begin.elapsed() < LONG);
+                assert!((world.now() - begin) < LONG);
             });
         }
     });
@@ -54,12 +54,12 @@ fn many_notifications_before_a_wait_end_that_one_only() {
             for _ in 0..=round * 500 {
                 poller.notifier().notify().unwrap();
             }
-            let begin = Instant::now();
+            let begin = world.now();
             assert!(wait(&poller, LONG).is_empty());
-            assert!(begin.elapsed() < MOMENT, "the notifications were lost");
-            let begin = Instant::now();
+            assert!((world.now() - begin) < MOMENT, "the notifications were lost");
+            let begin = world.now();
             assert!(wait(&poller, Duration::from_millis(5)).is_empty());
-            assert!(begin.elapsed() >= Duration::from_millis(5), "a notification counted twice");
+            assert!((world.now() - begin) >= Duration::from_millis(5), "a notification counted twice");
         }
     });
 }
@@ -69,7 +69,7 @@ fn many_notifications_before_a_wait_end_that_one_only() {
 fn no_notification_is_lost_between_two_threads() {
     const ROUNDS: usize = 2000;
     in_each_world(|world| {
-        let poller = world.poller().unwrap();
+        let (poller, _job) = (world.poller().unwrap(), world.job());
         let (asked, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             let notifier = poller.notifier();
@@ -85,13 +85,13 @@ fn no_notification_is_lost_between_two_threads() {
             });
             // Every wait ends by a notification: there is nothing else, and there are never two at once.
             for round in 1..=ROUNDS {
-                let begin = Instant::now();
+                let begin = world.now();
                 wait(&poller, LONG);
                 // Set free whoever waits for us, before anything is asserted.
                 let found = asked.load(Ordering::SeqCst);
-                let good = found == round && begin.elapsed() < LONG;
+                let good = found == round && (world.now() - begin) < LONG;
                 seen.store(if good { round } else { ROUNDS }, Ordering::SeqCst);
-                assert!(good, "round {round} of the notifier was seen as {found}, after {:?}", begin.elapsed());
+                assert!(good, "round {round} of the notifier was seen as {found}, after {:?}", (world.now() - begin));
             }
         });
     });
@@ -103,9 +103,9 @@ fn a_wait_is_never_shorter_than_asked() {
         let poller = world.poller().unwrap();
         for _ in 0..100 {
             let time = Duration::from_nanos(world.random() % 3_000_000);
-            let begin = Instant::now();
+            let begin = world.now();
             assert!(wait(&poller, time).is_empty());
-            let waited = begin.elapsed();
+            let waited = world.now() - begin;
             assert!(waited >= time, "{waited:?} instead of {time:?}");
         }
     });
@@ -120,9 +120,9 @@ fn an_event_ends_a_wait_of_any_length() {
             poller.add(ours.as_fd(), 7).unwrap();
             settle(&poller);
             world.send(theirs.as_fd(), b"x").unwrap();
-            let (mut events, begin) = (Vec::new(), Instant::now());
+            let (mut events, begin) = (Vec::new(), world.now());
             poller.wait(&mut events, time).unwrap();
-            assert!(begin.elapsed() < MOMENT);
+            assert!((world.now() - begin) < MOMENT);
             assert!(events.iter().any(|event| event.token == 7 && event.readiness.contains(READ)), "{events:?}");
         }
     });
@@ -152,7 +152,7 @@ fn a_signal_ends_a_wait_without_an_error() {
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
         // SAFETY: S1: one action, whose handler does nothing.
         assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
-        in_each_world(|world| {
+        in_each_kernel(|world| {
             let poller = world.poller().unwrap();
             // SAFETY: no pointers.
             let (waiting, done) = (unsafe { libc::pthread_self() } as usize, AtomicBool::new(false));
@@ -208,10 +208,10 @@ fn an_alarm_makes_the_descriptor_readable_once_and_not_early() {
     in_each_world(|world| {
         let poller = world.poller().unwrap();
         for time in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(3)] {
-            let begin = Instant::now();
+            let begin = world.now();
             poller.alarm(Some(time)).unwrap();
             assert!(becomes(poller.as_fd(), libc::POLLIN, LONG), "the alarm did not ring");
-            assert!(begin.elapsed() >= time);
+            assert!((world.now() - begin) >= time);
             assert!(wait(&poller, Duration::ZERO).is_empty(), "an alarm is no event");
             assert!(!rings(&poller), "it rings until the next wait");
             assert!(is_silent(&poller));
@@ -224,9 +224,9 @@ fn an_alarm_ends_a_wait() {
     in_each_world(|world| {
         let poller = world.poller().unwrap();
         poller.alarm(Some(Duration::from_millis(3))).unwrap();
-        let begin = Instant::now();
+        let begin = world.now();
         assert!(wait(&poller, LONG).is_empty());
-        assert!(begin.elapsed() < LONG);
+        assert!((world.now() - begin) < LONG);
     });
 }
 
