@@ -72,7 +72,7 @@ async fn clients(server: SocketAddr) -> io::Result<TcpStream> {
     Ok(silent)
 }
 
-fn main() -> io::Result<()> {
+pub(crate) fn main() -> io::Result<()> {
     coracle::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;

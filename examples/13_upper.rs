@@ -58,6 +58,25 @@ async fn ask(stream: &TcpStream, words: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// Three clients, one after the other. Who they were is in a set: what the tasks of one thread share needs no lock.
+pub(crate) async fn demonstrate() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let peers = Rc::new(RefCell::new(HashSet::new()));
+    let seen = peers.clone();
+    let greet = move |peer| {
+        seen.borrow_mut().insert(peer);
+    };
+    drop(coracle::spawn(serve(listener, greet)));
+
+    for words in ["a boat for one", "light enough", "to carry on your back"] {
+        let stream = TcpStream::connect(address).await?;
+        println!("{words} -> {}", ask(&stream, words).await?);
+    }
+    println!("{} peers, each at an address of its own on 127.0.0.1", peers.borrow().len());
+    Ok(())
+}
+
 fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     coracle::block_on(async {
@@ -65,27 +84,11 @@ fn main() -> io::Result<()> {
             ["--listen", address] => {
                 let listener = TcpListener::bind(address)?;
                 println!("listening on {}", listener.local_addr()?);
-                return serve(listener, |peer| println!("{peer} is here")).await;
+                serve(listener, |peer| println!("{peer} is here")).await
             }
-            ["--connect", address] => return talk(TcpStream::connect(address).await?).await,
-            [] => {}
-            _ => return Err(io::Error::other("usage: 13_upper [--listen ADDRESS | --connect ADDRESS]")),
+            ["--connect", address] => talk(TcpStream::connect(address).await?).await,
+            [] => demonstrate().await,
+            _ => Err(io::Error::other("usage: 13_upper [--listen ADDRESS | --connect ADDRESS]")),
         }
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        // One thread: what tasks share needs no lock.
-        let peers = Rc::new(RefCell::new(HashSet::new()));
-        let seen = peers.clone();
-        let greet = move |peer| {
-            seen.borrow_mut().insert(peer);
-        };
-        drop(coracle::spawn(serve(listener, greet)));
-
-        for words in ["a boat for one", "light enough", "to carry on your back"] {
-            let stream = TcpStream::connect(address).await?;
-            println!("{words} -> {}", ask(&stream, words).await?);
-        }
-        println!("{} peers, each at an address of its own on 127.0.0.1", peers.borrow().len());
-        Ok(())
     })
 }

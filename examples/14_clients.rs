@@ -71,7 +71,7 @@ async fn client(number: usize, server: SocketAddr, crowd: Rc<Crowd>) -> io::Resu
     Ok(wrong)
 }
 
-fn main() -> io::Result<()> {
+pub(crate) fn main() -> io::Result<()> {
     coracle::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;

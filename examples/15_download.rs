@@ -72,7 +72,7 @@ async fn get(host: &str, port: u16, path: &str) -> Result<usize> {
     Ok(body.len())
 }
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     coracle::block_on(async {
         let listener = TcpListener::bind("localhost:0")?;
         let port = listener.local_addr()?.port();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use coracle::net::{Shutdown, TcpStream};
 
-use crate::during;
+use super::during;
 
 /// The largest block. It lies whole in the buffers of the sockets, so all of it may be sent before the answer is read.
 const MAX_BLOCK: usize = 16 * 1024;

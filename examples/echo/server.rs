@@ -10,7 +10,7 @@ use coracle::net::{TcpListener, TcpStream};
 use coracle::sync::WaitQueue;
 use coracle::time::timeout;
 
-use crate::say;
+use super::say;
 
 /// How much is read at a time.
 const BUFFER: usize = 16 * 1024;

@@ -59,8 +59,22 @@ fn must_not_use(module: &str, except: &[&str], others: &[&str]) {
 }
 
 /// What programs use: nothing below knows any of it.
-const UPPER: [&str; 12] =
-    ["net", "io", "sync", "time", "scope", "coroutine", "group", "blocking", "signal", "process", "fs", "cores"];
+const UPPER: [&str; 14] = [
+    "net",
+    "io",
+    "sync",
+    "time",
+    "scope",
+    "coroutine",
+    "group",
+    "blocking",
+    "signal",
+    "process",
+    "fs",
+    "cores",
+    "sim",
+    "testing",
+];
 
 /// [`UPPER`], and more.
 fn upper_and(others: &[&'static str]) -> Vec<&'static str> {
@@ -90,15 +104,33 @@ fn executor_knows_no_descriptor_and_does_not_sleep() {
 fn reactor_and_timers_know_wakers_and_not_tasks() {
     for module in ["reactor", "timers"] {
         must_not_use(module, &[], &upper_and(&["executor", "runtime"]));
-        let allowed = ["std::task::", "task::wake(", "task::wake)", "task::let_go("];
+        let allowed = ["std::task::", "task::wake(", "task::wake)", "task::keep(", "task::let_go("];
         let other =
             |code: &str| allowed.iter().fold(code.to_owned(), |code, word| code.replace(word, "")).contains("task::");
         let found =
             library().iter().filter(|file| file.is_in(module)).flat_map(|file| file.lines_where(other)).collect();
-        none(found, "of `task` only `task::wake` and `task::let_go` are used here");
+        none(found, "of `task` only `task::wake`, `task::keep` and `task::let_go` are used here");
     }
     must_not_use("reactor", &[], &["timers"]);
     must_not_use("timers", &[], &["reactor", "sys"]);
+}
+
+/// The source of choices is used by the executor and by worlds; it is data, and knows neither.
+#[test]
+fn choices_know_nobody() {
+    must_not_use(
+        "choices",
+        &[],
+        &upper_and(&["sys", "task", "executor", "reactor", "timers", "runtime", "observer", "wait_list"]),
+    );
+}
+
+/// A world is chosen when a runtime is built. What stands above asks it for what it needs, never for its name.
+#[test]
+fn only_tests_and_sys_know_which_worlds_there_are() {
+    let words = ["hostile(", "paused(", "simulated", "Layer"];
+    let found = naming(&words, |file| !["sys", "sim", "testing"].iter().any(|place| file.is_in(place)));
+    none(found, "what differs between worlds belongs to the contract in sys/mod.rs");
 }
 
 #[test]
@@ -137,8 +169,8 @@ fn only_the_state_and_the_inbox_exchange() {
     none(found, "a transition of a task is a method in task/state.rs");
 }
 
-/// What is `static` outlives every runtime. A thread-local that says where this thread is, a table of functions, and what
-/// `sys` counts for the process are all there is.
+/// What is `static` outlives every runtime. A thread-local that says where this thread is, a table of functions, what
+/// `sys` counts for the process, and what a whole test program says of its runtimes are all there is.
 #[test]
 fn nothing_is_global_but_thread_locals() {
     let mut found = Vec::new();
@@ -148,7 +180,8 @@ fn nothing_is_global_but_thread_locals() {
             let Some((before, item)) = code.split_once("static ") else { continue };
             let is_item = before.trim().is_empty() || before.trim() == "pub" || before.ends_with("pub(crate) ");
             let is_table = item.contains(": RawWakerVTable");
-            if is_item && !is_table && !local.contains(&number) {
+            let is_for_tests = file.path == "runtime/surroundings.rs" && item.starts_with("EVERYWHERE:");
+            if is_item && !is_table && !is_for_tests && !local.contains(&number) {
                 found.push(file.place(number));
             }
         }

@@ -62,12 +62,13 @@ pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
 
 /// Turns until nothing is ready, without ever sleeping: whoever can wait then waits.
 fn settle(runtime: &Runtime) {
-    // Once more than "nothing": what a task did in the last turn shows in the next look at the world.
+    // More than once: what a task did in the last turn shows in the next look at the world; and a hostile world keeps
+    // events back, now and then for several looks.
     let mut quiet = 0;
     for _ in 0..10_000 {
         let turn = runtime.turn(Budget::no_wait()).unwrap();
         quiet = if turn.polled == 0 && turn.ready == 0 && !turn.more { quiet + 1 } else { 0 };
-        if quiet == 3 {
+        if quiet == 8 {
             return;
         }
     }

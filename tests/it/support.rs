@@ -1,5 +1,9 @@
 //! What the tests share: wakers that count, processes of their own, counts of descriptors and heap.
 
+mod judged;
+pub(crate) mod ordinary;
+mod seeded;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::future::Future;
 use std::pin::Pin;
@@ -54,17 +58,19 @@ pub(crate) fn keep<T>(value: T) -> &'static mut T {
     kept
 }
 
+/// The variable that names the test to a process that is its own.
+const ALONE: &str = "CORACLE_TEST_ALONE";
+
 /// Runs a test body in a process of its own, so that it can count descriptors and heap, set limits, fork and be
 /// signalled. `name` is the test's full name, such as `net::listener_survives`; the test consists of this call alone.
 /// The process is killed, and the test fails, after a minute.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
-    const MARK: &str = "CORACLE_TEST_ALONE";
-    if std::env::var(MARK).is_ok_and(|marked| marked == name) {
+    if std::env::var(ALONE).is_ok_and(|marked| marked == name) {
         return body();
     }
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(MARK, name)
+        .env(ALONE, name)
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();

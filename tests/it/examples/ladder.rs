@@ -191,6 +191,15 @@ fn switches_cost_nanoseconds() {
     }
 }
 
+/// The unlucky seed is as unlucky the second time.
+#[test]
+fn a_thousand_runs_of_minutes_are_functions_of_their_seeds() {
+    let ended = climb("21");
+    let once = figure(&ended, "is the most unlucky one", " questions");
+    assert!(once > 1.0);
+    assert_eq!(figure(&ended, "the same seed again", " questions"), once);
+}
+
 /// The rung about cores, grown up: in processes too. Every connection is served by one of them.
 #[test]
 fn many_cores_share_a_port_in_threads_and_in_processes() {
