@@ -6,6 +6,7 @@ pub const USAGE: &str = "\
 usage: coracle-bench echo  [options] [--conns N] [--size BYTES] [--depth N] [--calls]
        coracle-bench micro [options]
        coracle-bench all   [options]
+       coracle-bench clock                how many requests time out falsely on a paused clock
 
 options: --quick           shorter samples: all rows in under five minutes
          --rounds N        rounds of interleaved samples (default 9)
@@ -21,6 +22,7 @@ pub enum Command {
     Echo,
     Micro,
     All,
+    Clock,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -56,8 +58,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
         Some("echo") => Command::Echo,
         Some("micro") => Command::Micro,
         Some("all") => Command::All,
-        Some(other) => return Err(format!("there is no command `{other}` (echo, micro, all)")),
-        None => return Err("which command? (echo, micro, all)".to_string()),
+        Some("clock") => Command::Clock,
+        Some(other) => return Err(format!("there is no command `{other}` (echo, micro, all, clock)")),
+        None => return Err("which command? (echo, micro, all, clock)".to_string()),
     };
     let mut parsed = Args {
         command,
@@ -70,6 +73,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
         calls: false,
     };
     while let Some(option) = args.next() {
+        if command == Command::Clock {
+            return Err(format!("clock has no options, and no `{option}`"));
+        }
         let mut value = || args.next().ok_or(format!("{option} needs a value"));
         match option.as_str() {
             "--quick" => parsed.quick = true,
@@ -146,14 +152,15 @@ mod tests {
     #[test]
     fn each_mistake_is_named() {
         for (line, mistake) in [
-            ("", "which command? (echo, micro, all)"),
-            ("ping", "there is no command `ping` (echo, micro, all)"),
+            ("", "which command? (echo, micro, all, clock)"),
+            ("ping", "there is no command `ping` (echo, micro, all, clock)"),
             ("echo --fast", "there is no option `--fast`"),
             ("echo --conns", "--conns needs a value"),
             ("echo --conns 0", "--conns needs a positive number, not `0`"),
             ("echo --conns 10001", "--conns is at most 10000"),
             ("echo --size 67108864 --depth 2", "--size times --depth is at most 67108864 bytes"),
             ("echo --only raw,,tokio", "--only needs names with commas between, not `raw,,tokio`"),
+            ("clock --quick", "clock has no options, and no `--quick`"),
             ("micro --depth 2", "--depth belongs to echo"),
             ("echo --depth 2 --rows c50", "--rows and --conns, --size, --depth exclude each other"),
         ] {

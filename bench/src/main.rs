@@ -1,10 +1,13 @@
 //! `coracle-bench`: coracle beside its rivals. This file only reads the command line and hands on.
 //!
-//! `echo` and `micro` each have a directory; what they share is beside this file. See README.md for what is measured.
+//! `echo`, `micro` and `clock` each have a directory; what they share is beside this file. See README.md for what is
+//! measured.
 
 mod args;
 mod calm;
 mod child;
+#[cfg(feature = "clock")]
+mod clock;
 mod echo;
 mod json;
 mod micro;
@@ -67,8 +70,23 @@ fn run(arguments: Vec<String>) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let args = args::parse(arguments).and_then(known).map_err(Failure::Misused)?;
+    let args = args::parse(arguments).map_err(Failure::Misused)?;
+    if args.command == Command::Clock {
+        return clock();
+    }
+    let args = known(args).map_err(Failure::Misused)?;
     Ok(bench(&args)?)
+}
+
+#[cfg(feature = "clock")]
+fn clock() -> Result<(), Failure> {
+    println!("{}\n", versions::describe());
+    Ok(clock::compare()?)
+}
+
+#[cfg(not(feature = "clock"))]
+fn clock() -> Result<(), Failure> {
+    Err(Failure::Misused("this program was built without `--features clock`".to_string()))
 }
 
 /// Refuses names of rivals and rows that the command does not have.
