@@ -363,7 +363,8 @@ fn cancelled(seed: u64) {
                     match perhaps(&choices, stream.read(&mut buffer)).await.transpose()? {
                         Some(0) => break,
                         Some(count) => received.extend_from_slice(&buffer[..count]),
-                        None => {}
+                        // What comes meanwhile finds nobody.
+                        None => sleep(Duration::from_millis(choices.choose(30) as u64)).await,
                     }
                 }
                 let written = received.len() as u32;
