@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::workers::{Work, Workers, in_a_child};
 use crate::observer::WaitReason;
 use crate::sync::remote::{Lock, block_until, wake_if_any};
-use crate::task::{contain, forget_payload, here, let_go, message};
+use crate::task::{contain, forget_payload, here, keep, let_go, message};
 
 /// Why a job has no result.
 ///
@@ -220,7 +220,7 @@ impl<T> Job<T> {
             if result.is_pending() && !waits {
                 if clone.is_none() {
                     drop(slot);
-                    clone = Some(crate::task::keep(waker));
+                    clone = Some(keep(waker));
                     continue;
                 }
                 std::mem::swap(&mut slot.waker, &mut clone);

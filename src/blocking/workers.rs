@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::remote::{Condition, Guard, Lock};
 use crate::sys::{self, JobUnderWay, World};
-use crate::task::{let_go, wake};
+use crate::task::{keep, let_go, wake};
 use crate::wait_list::{Left, WaitKey, WaitList};
 
 /// A closure on the pool, whatever it returns. Dropped, it says that it was cancelled.
@@ -236,7 +236,7 @@ impl Workers {
 
     /// Whether the last thread is gone; else the waker will be told.
     pub(super) fn poll_end(&self, place: &mut Option<WaitKey>, waker: &Waker) -> bool {
-        let clone = crate::task::keep(waker);
+        let clone = keep(waker);
         let Some(mut state) = self.state() else { return true };
         if state.threads == 0 {
             drop(state);

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use super::generator::Generator;
 use super::step::{StartError, Step};
 use crate::sync::WaitQueue;
-use crate::task::wake;
+use crate::task::{keep, wake};
 use crate::wait_list::WaitKey;
 
 /// See the head of this file.
@@ -95,7 +95,7 @@ impl<Y, R> Exchange<Y, R> {
     fn keep_waker(&self, cx: &Context<'_>) {
         if !ptr::eq(cx.waker(), self.resumer.get()) {
             self.has_waker.set(true);
-            self.waker.set(Some(crate::task::keep(cx.waker())));
+            self.waker.set(Some(keep(cx.waker())));
         }
     }
 

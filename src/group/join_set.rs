@@ -16,7 +16,7 @@ use slab::Slab;
 
 use crate::observer::{TaskId, WaitReason};
 use crate::projection::future_beside;
-use crate::task::{JoinError, JoinHandle, here, wake};
+use crate::task::{JoinError, JoinHandle, here, keep, wake};
 
 /// Tasks that belong together. Their results come in the order in which the tasks end; dropping the set aborts those
 /// that have not.
@@ -190,7 +190,7 @@ impl<T> JoinSet<T> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<usize> {
         let first = || self.ends.keys.borrow_mut().pop_front();
         first().or_else(|| {
-            let waker = crate::task::keep(cx.waker());
+            let waker = keep(cx.waker());
             let old = self.ends.waker.replace(Some(waker));
             drop(old);
             // Asked again: cloning a waker is the user's code, and may have turned the runtime.

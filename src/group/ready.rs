@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use crate::task::{here, kept, let_go, wake};
+use crate::task::{here, keep, kept, let_go, wake};
 
 /// How many children one poll of the parent polls at the most: as many as tasks are polled between two looks at the
 /// world, so that a parent of many costs the others no more than as many tasks would.
@@ -229,7 +229,7 @@ impl ReadyList {
     pub(crate) fn sleep(&mut self, cx: &mut Context<'_>) {
         if self.batch.is_empty() {
             if !self.kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-                let waker = crate::task::keep(cx.waker());
+                let waker = keep(cx.waker());
                 let_go(self.kept.replace(waker));
             }
             let mut list = self.woken.list();

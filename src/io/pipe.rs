@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::{AsyncRead, AsyncWrite};
 use crate::observer::WaitReason;
-use crate::task::{here, let_go, wake};
+use crate::task::{here, keep, let_go, wake};
 
 /// A pipe that holds at most `capacity` bytes, allocated as they come; writing waits for room.
 ///
@@ -122,7 +122,7 @@ fn wake_one(place: &Cell<Option<Waker>>) {
 /// Leaves the waker in its place. Cloning it may run code of others, so what was checked before must be checked again.
 fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
     let old = place.take().filter(|waker| waker.will_wake(cx.waker()));
-    let waker = old.unwrap_or_else(|| crate::task::keep(cx.waker()));
+    let waker = old.unwrap_or_else(|| keep(cx.waker()));
     let_go(place.replace(Some(waker)));
 }
 

@@ -137,7 +137,7 @@ impl Reactor {
     pub(crate) fn wake_when_closed(&self, waker: &Waker) {
         let known = self.want_room.borrow().iter().any(|other| other.will_wake(waker));
         if !known {
-            let waker = crate::task::keep(waker);
+            let waker = task::keep(waker);
             self.want_room.borrow_mut().push(waker);
         }
     }
@@ -191,7 +191,7 @@ impl Reactor {
         if self.with(token, |slot| slot.is_polled_by(direction, waker)) {
             return;
         }
-        let waker = crate::task::keep(waker);
+        let waker = task::keep(waker);
         drop(self.with(token, |slot| slot.set_polled(direction, waker)));
     }
 
@@ -201,10 +201,10 @@ impl Reactor {
             if self.with(token, |slot| slot.queue(direction).waits_as(place, waker)) {
                 return;
             }
-            let waker = crate::task::keep(waker);
+            let waker = task::keep(waker);
             drop(self.with(token, |slot| slot.queue(direction).renew(place, waker)));
         } else {
-            let waker = crate::task::keep(waker);
+            let waker = task::keep(waker);
             *place = Some(self.with(token, |slot| slot.queue(direction).push(waker)));
         }
     }

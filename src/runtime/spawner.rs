@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::task::{AbortHandle, HomeRef, JoinError, send};
+use crate::task::{AbortHandle, HomeRef, JoinError, keep, send};
 
 /// Spawns tasks on a runtime from any thread; made by [`Runtime::spawner`](crate::Runtime::spawner).
 ///
@@ -187,7 +187,7 @@ impl<T> Future for RemoteHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = crate::task::keep(cx.waker());
+        let waker = keep(cx.waker());
         let mut slot = lock(&self.result);
         if let Some(output) = slot.output.take() {
             slot.taken = true;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Notes;
 use crate::observer::WaitReason;
-use crate::task::{JoinError, here, let_go, wake};
+use crate::task::{JoinError, here, keep, let_go, wake};
 
 /// Where a child puts its output, and its handle takes it.
 pub(super) struct Slot<T> {
@@ -70,7 +70,7 @@ impl<T> Slot<T> {
         if let Some(answer) = self.answer() {
             return Poll::Ready(answer);
         }
-        let waker = crate::task::keep(cx.waker());
+        let waker = keep(cx.waker());
         let_go(self.waker.replace(Some(waker)));
         // A clone is code of somebody else's, but none that can end a child while another one is polled.
         Poll::Pending

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::channel::TryRecvError;
 use crate::observer::WaitReason;
-use crate::task::{here, wake};
+use crate::task::{here, keep, wake};
 
 /// No value comes: the sender was dropped without sending, or the receiver closed the channel before.
 ///
@@ -155,7 +155,7 @@ impl<T> Future for Closed<'_, T> {
         if !slot.receiver.get() {
             return Poll::Ready(());
         }
-        let waker = crate::task::keep(cx.waker());
+        let waker = keep(cx.waker());
         if !slot.receiver.get() {
             // The waker's clone is code of somebody else's, and has closed the channel.
             return Poll::Ready(());
@@ -243,7 +243,7 @@ impl<T> Future for Receiver<T> {
             Err(TryRecvError::Closed) => return Poll::Ready(Err(Dropped)),
             Err(TryRecvError::Empty) => {}
         }
-        let waker = crate::task::keep(cx.waker());
+        let waker = keep(cx.waker());
         if !self.slot.sender.get() {
             // The waker's clone is code of somebody else's, and has sent.
             return Poll::Ready(self.try_recv().map_err(|_| Dropped));

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::noted::Noted;
 use crate::observer::{TaskId, WaitReason};
-use crate::task::{here, let_go, wake};
+use crate::task::{here, keep, let_go, wake};
 use crate::wait_list::{Left, WaitKey, WaitList};
 
 /// See the head of this file.
@@ -153,7 +153,7 @@ impl Permits {
     fn wait(&self, claim: &mut Claim, cx: &mut Context<'_>, what: &'static str) -> Poll<Result<(), Refused>> {
         let mut answer = self.answer(claim);
         if answer.is_none() && !self.waits_as(claim, cx.waker()) {
-            let waker = crate::task::keep(cx.waker());
+            let waker = keep(cx.waker());
             // Asked again: the clone was code of somebody else's (rule 4).
             answer = self.answer(claim);
             match answer {

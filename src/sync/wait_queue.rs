@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::observer::WaitReason;
-use crate::task::{here, wake};
+use crate::task::{here, keep, wake};
 use crate::wait_list::{Left, WaitKey, WaitList};
 
 /// A queue of waiting tasks, first come, first woken.
@@ -128,7 +128,7 @@ impl WaitQueue {
                 return;
             }
             let was_chosen = self.is_chosen(place);
-            let waker = crate::task::keep(cx.waker());
+            let waker = keep(cx.waker());
             if !was_chosen && self.is_chosen(place) {
                 // The clone chose it: that was meant for this wait, so it must not begin another.
                 return waker.wake();
@@ -136,7 +136,7 @@ impl WaitQueue {
             let old = self.list.borrow_mut().renew(place, waker);
             drop(old);
         } else {
-            let waker = crate::task::keep(cx.waker());
+            let waker = keep(cx.waker());
             *place = Some(self.list.borrow_mut().push(waker));
         }
         if changed() {

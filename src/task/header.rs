@@ -131,7 +131,7 @@ impl Header {
                 None
             }
             old => {
-                self.joiner.set(Some(crate::task::keep(waker)));
+                self.joiner.set(Some(super::keep(waker)));
                 old
             }
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::observer::WaitReason;
 use crate::runtime::{Loop, at_home, current, on};
-use crate::task::{HomeRef, here};
+use crate::task::{HomeRef, here, keep};
 use crate::timers::TimerKey;
 
 /// Waits for `duration`, counted from this call. Zero is over at once.
@@ -146,12 +146,12 @@ impl Sleep {
                     here::spend();
                     return Poll::Ready(());
                 }
-                self.set = event_loop.timers.set(deadline, crate::task::keep(cx.waker())).ok();
+                self.set = event_loop.timers.set(deadline, keep(cx.waker())).ok();
                 event_loop.keep_descriptor_true();
             }
             Some(key) if event_loop.timers.has_fired(key) => return Poll::Ready(()),
             Some(key) if event_loop.timers.wakes(key, cx.waker()) => {}
-            Some(key) => event_loop.timers.renew(key, crate::task::keep(cx.waker())),
+            Some(key) => event_loop.timers.renew(key, keep(cx.waker())),
         }
         Poll::Pending
     }

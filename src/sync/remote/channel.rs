@@ -19,7 +19,7 @@ use super::lock::{Guard, Lock};
 use super::queue::{End, Owed, Queue};
 use super::thread::{block_until, wake_if_any};
 use crate::observer::WaitReason;
-use crate::task::{here, let_go, wake};
+use crate::task::{here, keep, let_go, wake};
 use crate::wait_list::WaitKey;
 
 pub use crate::sync::channel::{SendError, TryRecvError, TrySendError};
@@ -154,7 +154,7 @@ impl<T> Channel<T> {
                 return Poll::Pending;
             }
             drop(queue);
-            clone = Some(crate::task::keep(waker));
+            clone = Some(keep(waker));
         }
     }
 

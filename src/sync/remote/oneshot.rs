@@ -11,7 +11,7 @@ use super::lock::Lock;
 use super::thread::{block_until, wake_if_any};
 use crate::observer::WaitReason;
 use crate::sync::channel::TryRecvError;
-use crate::task::{here, let_go};
+use crate::task::{here, keep, let_go};
 
 pub use crate::sync::oneshot::Dropped;
 
@@ -198,7 +198,7 @@ impl<T> Receiver<T> {
             if answer.is_pending() && !waits {
                 if clone.is_none() {
                     drop(state);
-                    clone = Some(crate::task::keep(waker));
+                    clone = Some(keep(waker));
                     continue;
                 }
                 std::mem::swap(&mut state.waker, &mut clone);
