@@ -148,7 +148,9 @@ impl PausedPoller {
             self.delivers.store(true, Ordering::Relaxed);
             return Next::Wait(Some(BETWEEN_LOOKS));
         }
-        if self.delivers.swap(false, Ordering::Relaxed) {
+        // What another thread has just sent may be with the kernel still.
+        let just_sent = known.sleepers.is_anybody_else_here() && quiet < BETWEEN_LOOKS;
+        if self.delivers.swap(false, Ordering::Relaxed) || just_sent {
             return Next::Wait(Some(BETWEEN_LOOKS));
         }
         Next::Move(first, known.sleepers.epoch())
