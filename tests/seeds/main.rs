@@ -51,6 +51,9 @@ fn mix() {
     println!("{}", explored.unwrap());
 }
 
+/// Without any time passing; far above what any program here needs.
+const TURNS: u64 = 200_000;
+
 /// Longer than any timer here.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -60,6 +63,7 @@ fn run<F: Future<Output = ()> + 'static>(seed: u64, program: impl Fn(Choices) ->
     let choices = Choices::seeded(seed);
     let mut simulation = Simulation::with_choices(choices.clone());
     simulation.limit(CENTURY);
+    simulation.limit_turns(TURNS);
     simulation.client("program", move || program(choices.clone()));
     if let Err(stopped) = simulation.run() {
         panic!("seed {seed}: {stopped}");

@@ -14,7 +14,7 @@ use coracle::spawn;
 use coracle::testing::Choices;
 use coracle::time::{sleep, timeout};
 
-use super::{Scenario, perhaps, run, some_turns};
+use super::{Scenario, TURNS, perhaps, run, some_turns};
 
 pub(super) const ALL: &[Scenario] = &[
     ("echo", echo),
@@ -61,6 +61,7 @@ fn simulate(seed: u64, hosts: impl FnOnce(&mut Simulation, &Choices)) {
     let choices = Choices::seeded(seed);
     let mut simulation = Simulation::with_choices(choices.clone());
     simulation.network().links(link(&choices));
+    simulation.limit_turns(TURNS);
     hosts(&mut simulation, &choices);
     if let Err(stopped) = simulation.run() {
         panic!("seed {seed}: {stopped}");
