@@ -52,6 +52,7 @@ pub use join::{DuplexStream, Joined, duplex, join};
 pub use limits::TooLong;
 pub use lines::{Lines, NextLine, NextPiece, Split};
 pub use pipe::{PipeReader, PipeWriter, pipe};
+pub(crate) use pipe::{stand, wake_one};
 pub(crate) use read::unexpected_end;
 pub use read::{AsyncReadExt, Read, ReadArray, ReadExact, ReadToEnd, ReadToString};
 pub use read_line::ReadLine;

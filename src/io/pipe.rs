@@ -113,14 +113,15 @@ fn broken() -> Error {
     Error::new(ErrorKind::BrokenPipe, "nobody reads from the pipe any more, or it was closed")
 }
 
-fn wake_one(place: &Cell<Option<Waker>>) {
+/// Wakes who stands in this place, if somebody does.
+pub(crate) fn wake_one(place: &Cell<Option<Waker>>) {
     if let Some(waker) = place.take() {
         wake(waker);
     }
 }
 
 /// Leaves the waker in its place. Cloning it may run code of others, so what was checked before must be checked again.
-fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
+pub(crate) fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
     let old = place.take().filter(|waker| waker.will_wake(cx.waker()));
     let waker = old.unwrap_or_else(|| keep(cx.waker()));
     let_go(place.replace(Some(waker)));

@@ -7,7 +7,7 @@
 //! - the first timer is due, or the caller's own limit is reached (the time that step 3 works out);
 //! - a signal: the wait returns early with nothing, and the next turn works the time out anew.
 //!
-//! Nothing else touches the loop from outside, and a turn takes no lock.
+//! Nothing else touches the loop from outside, and an ordinary turn takes no lock (choices and verdicts have theirs).
 
 use std::cell::Cell;
 use std::future::Future;

@@ -15,9 +15,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use crate::io::{AsyncRead, AsyncWrite, AsyncWriteExt, stand, wake_one};
 use crate::observer::WaitReason;
-use crate::task::{here, let_go, wake};
+use crate::task::{here, let_go};
 
 /// Two connected streams without a buffer in between.
 ///
@@ -185,19 +185,6 @@ impl Way {
 
 fn broken() -> Error {
     Error::new(ErrorKind::BrokenPipe, "nobody reads at the other end any more, or this one was closed")
-}
-
-fn wake_one(place: &Cell<Option<Waker>>) {
-    if let Some(waker) = place.take() {
-        wake(waker);
-    }
-}
-
-/// Leaves the waker in its place.
-fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
-    let old = place.take().filter(|waker| waker.will_wake(cx.waker()));
-    let waker = old.unwrap_or_else(|| cx.waker().clone());
-    let_go(place.replace(Some(waker)));
 }
 
 impl AsyncRead for Lockstep {

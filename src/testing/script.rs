@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::io::{AsyncRead, AsyncWrite};
 use crate::observer::WaitReason;
-use crate::task::here;
+use crate::task::{here, keep};
 use crate::time::{Sleep, sleep};
 
 /// A stream that plays a script. The methods add steps to its end; then it is read and written like any stream.
@@ -331,7 +331,7 @@ impl Script {
         let own = if matches!(side, Side::Reader) { &mut self.reader } else { &mut self.writer };
         match own {
             Some(waker) => waker.clone_from(cx.waker()),
-            None => *own = Some(cx.waker().clone()),
+            None => *own = Some(keep(cx.waker())),
         }
         if let Some(step) = self.steps.front() {
             here::waits(WaitReason::Sync("the next step of a script"), step.at);

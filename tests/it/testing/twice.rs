@@ -87,8 +87,10 @@ fn the_order_of_a_hash_map_is_found() {
         });
     });
     let verdict = verdict.unwrap();
-    assert!(verdict.contains("  - task 2 is named \"task for "), "{verdict}");
-    assert!(verdict.contains("  + task 2 is named \"task for "), "{verdict}");
+    assert!(verdict.contains(" is named \"task for "), "{verdict}");
+    // Their first elements may be the same, so it is not always the first task.
+    assert!(verdict.lines().any(|line| line.starts_with("  - task ")), "{verdict}");
+    assert!(verdict.lines().any(|line| line.starts_with("  + task ")), "{verdict}");
     assert!(verdict.contains("    task 2 spawned at "), "{verdict}");
 }
 
