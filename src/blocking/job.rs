@@ -25,19 +25,34 @@ use crate::task::{contain, forget_payload, here, keep, let_go, message};
 ///     assert!(matches!(job.await, Err(JobError::Panicked(payload)) if payload.is::<&str>()));
 /// });
 /// ```
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
     /// It panicked with this payload; [`std::panic::resume_unwind`] passes it on.
-    #[error("the job panicked{}", message(.0))]
     Panicked(Box<dyn Any + Send + 'static>),
     /// It was cancelled before it began: by [`Job::cancel`], or because its pool ended.
-    #[error("the job was cancelled before it began")]
     Cancelled,
     /// It could not begin, and why: the system starts no thread, and the pool has none; the pool was shut down, or is
     /// the parent's of a child process after `fork`; there is no runtime on this thread whose pool could take it.
-    #[error("the job could not begin: {0}")]
-    NotStarted(#[source] io::Error),
+    NotStarted(io::Error),
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobError::Panicked(payload) => write!(f, "the job panicked{}", message(payload)),
+            JobError::Cancelled => f.write_str("the job was cancelled before it began"),
+            JobError::NotStarted(error) => write!(f, "the job could not begin: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for JobError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            JobError::NotStarted(error) => Some(error),
+            JobError::Panicked(_) | JobError::Cancelled => None,
+        }
+    }
 }
 
 impl fmt::Debug for JobError {

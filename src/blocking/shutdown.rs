@@ -136,7 +136,7 @@ impl fmt::Debug for Shutdown<'_> {
 /// assert!(stuck.to_string().starts_with("1 job still runs: "));
 /// drop((release, job));
 /// ```
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub struct Stuck {
     /// What still ran.
     pub jobs: Vec<RunningJob>,
@@ -154,6 +154,8 @@ impl fmt::Display for Stuck {
         Ok(())
     }
 }
+
+impl std::error::Error for Stuck {}
 
 /// A job that runs; made by [`Pool::inspect`] and [`Pool::shutdown`].
 ///

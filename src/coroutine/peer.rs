@@ -232,18 +232,27 @@ impl From<&PeerId> for Address {
 /// use coracle::coroutine::SwitchError;
 /// assert_eq!(SwitchError::Finished(1).into_value(), 1);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SwitchError<V> {
     /// No peer of this set is called so, or is that one.
-    #[error("there is no such peer")]
     Unknown(V),
     /// It has returned or panicked.
-    #[error("that peer is finished")]
     Finished(V),
     /// It is the one that asks.
-    #[error("a peer cannot switch to itself")]
     Running(V),
 }
+
+impl<V> fmt::Display for SwitchError<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SwitchError::Unknown(_) => "there is no such peer",
+            SwitchError::Finished(_) => "that peer is finished",
+            SwitchError::Running(_) => "a peer cannot switch to itself",
+        })
+    }
+}
+
+impl<V> std::error::Error for SwitchError<V> {}
 
 impl<V> SwitchError<V> {
     /// The value that was not passed.
@@ -275,22 +284,31 @@ impl<V> fmt::Debug for SwitchError<V> {
 /// use coracle::coroutine::{Peers, RunError};
 /// assert_eq!(Peers::new().run("nobody", 7), Err(RunError::Unknown(7)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RunError<V> {
     /// No peer of this set is called so, or is that one.
-    #[error("there is no such peer")]
     Unknown(V),
     /// It has returned or panicked.
-    #[error("that peer is finished")]
     Finished(V),
     /// An earlier run is not over: see [`Peers::go_on_async`](super::Peers::go_on_async).
-    #[error("an earlier run of these peers is not over")]
     Unfinished(V),
     /// A peer awaits something that is not a switch, be it only for a moment. It stays there, and has control:
     /// [`Peers::go_on_async`](super::Peers::go_on_async) goes on.
-    #[error("a peer awaits something that is not a switch: run it from async code")]
     Awaiting,
 }
+
+impl<V> fmt::Display for RunError<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RunError::Unknown(_) => "there is no such peer",
+            RunError::Finished(_) => "that peer is finished",
+            RunError::Unfinished(_) => "an earlier run of these peers is not over",
+            RunError::Awaiting => "a peer awaits something that is not a switch: run it from async code",
+        })
+    }
+}
+
+impl<V> std::error::Error for RunError<V> {}
 
 impl<V> RunError<V> {
     /// The value that was not passed.

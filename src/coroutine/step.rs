@@ -55,21 +55,30 @@ impl<Y, T> Step<Y, T> {
 /// assert_eq!(one.start(), Err(StartError::Suspended));
 /// # let _: Result<_, coracle::coroutine::ResumeError<()>> = one.resume(());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// It has been started: it waits at a yield for an answer.
-    #[error("the generator waits for an answer: resume it with one")]
     Suspended,
     /// Its body is what runs now, and starts itself.
-    #[error("the generator is running: its own body resumes it")]
     Running,
     /// It has returned, panicked, or been closed.
-    #[error("the generator is finished")]
     Finished,
     /// It ran, and awaits something that is not a yield. See [`ResumeError::Awaiting`].
-    #[error("the generator awaits something that is not a yield: drive it from async code")]
     Awaiting,
 }
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StartError::Suspended => "the generator waits for an answer: resume it with one",
+            StartError::Running => "the generator is running: its own body resumes it",
+            StartError::Finished => "the generator is finished",
+            StartError::Awaiting => "the generator awaits something that is not a yield: drive it from async code",
+        })
+    }
+}
+
+impl std::error::Error for StartError {}
 
 /// Why a generator could not be resumed. The answer is here, but for `Awaiting`.
 ///
@@ -78,25 +87,34 @@ pub enum StartError {
 /// let echo = Generator::new(async |co| { let _: &str = co.yield_(()).await; });
 /// assert_eq!(echo.resume("too early"), Err(ResumeError::NotStarted("too early")));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ResumeError<R> {
     /// It stands at its beginning, where nothing waits for an answer.
-    #[error("the generator has not been started: nothing waits for an answer")]
     NotStarted(R),
     /// An earlier step stopped at an await that is not a yield, and is not over: nothing waits for an answer.
-    #[error("the generator is in the middle of a step: nothing waits for an answer")]
     Interrupted(R),
     /// Its body is what runs now, and resumes itself.
-    #[error("the generator is running: its own body resumes it")]
     Running(R),
     /// It has returned, panicked, or been closed.
-    #[error("the generator is finished")]
     Finished(R),
     /// It took the answer, and then came to an await that is not a yield, be it only for a moment. It stays there:
     /// [`Generator::start_async`](crate::coroutine::Generator::start_async) goes on with the step.
-    #[error("the generator awaits something that is not a yield: drive it from async code")]
     Awaiting,
 }
+
+impl<R> fmt::Display for ResumeError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ResumeError::NotStarted(_) => "the generator has not been started: nothing waits for an answer",
+            ResumeError::Interrupted(_) => "the generator is in the middle of a step: nothing waits for an answer",
+            ResumeError::Running(_) => "the generator is running: its own body resumes it",
+            ResumeError::Finished(_) => "the generator is finished",
+            ResumeError::Awaiting => "the generator awaits something that is not a yield: drive it from async code",
+        })
+    }
+}
+
+impl<R> std::error::Error for ResumeError<R> {}
 
 impl<R> ResumeError<R> {
     /// The answer that was not given.
@@ -134,6 +152,13 @@ impl<R> fmt::Debug for ResumeError<R> {
 /// # use coracle::coroutine::CloseError;
 /// assert_eq!(CloseError.to_string(), "the generator is running: its own body closes it");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the generator is running: its own body closes it")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseError;
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the generator is running: its own body closes it")
+    }
+}
+
+impl std::error::Error for CloseError {}

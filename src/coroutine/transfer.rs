@@ -87,9 +87,16 @@ enum Next<V> {
 /// peers.run("a", ()).unwrap();
 /// assert!(peers.add("a", async |_, ()| ()).is_ok());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another peer has this name")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameTaken;
+
+impl fmt::Display for NameTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another peer has this name")
+    }
+}
+
+impl std::error::Error for NameTaken {}
 
 impl<'a, V> Peers<'a, V> {
     /// None yet.

@@ -23,9 +23,16 @@ use crate::task::{JoinError, JoinHandle, here};
 ///     assert_eq!(future.await, 5);
 /// });
 /// ```
-#[derive(Clone, Copy, thiserror::Error)]
-#[error("the pool is full")]
+#[derive(Clone, Copy)]
 pub struct PoolFull<F>(pub F);
+
+impl<F> fmt::Display for PoolFull<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is full")
+    }
+}
+
+impl<F> std::error::Error for PoolFull<F> {}
 
 impl<F> fmt::Debug for PoolFull<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! [`TooLong`]: why a line or a frame was not read, or not sent.
 
+use std::fmt;
 use std::io::{Error, ErrorKind};
 
 /// Something was longer than it may be; inside of an [`Error`] of the kind [`InvalidData`](ErrorKind::InvalidData) when
@@ -15,14 +16,21 @@ use std::io::{Error, ErrorKind};
 ///     assert_eq!(lines.next().await.unwrap().unwrap(), "short");
 /// });
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is longer than the limit of {limit} bytes")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     /// What, in words.
     pub what: &'static str,
     /// The limit that was set, in bytes.
     pub limit: usize,
 }
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is longer than the limit of {} bytes", self.what, self.limit)
+    }
+}
+
+impl std::error::Error for TooLong {}
 
 impl TooLong {
     pub(super) fn received(self) -> Error {

@@ -79,9 +79,15 @@ impl<S> ReadHalf<S> {
 /// let ((reader, _), (_, writer)) = (coracle::io::split(1), coracle::io::split(1));
 /// assert_eq!(reader.reunite(writer).unwrap_err().to_string(), "the halves are not of one stream");
 /// ```
-#[derive(thiserror::Error)]
-#[error("the halves are not of one stream")]
 pub struct ReuniteError<S>(pub ReadHalf<S>, pub WriteHalf<S>);
+
+impl<S> fmt::Display for ReuniteError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are not of one stream")
+    }
+}
+
+impl<S> std::error::Error for ReuniteError<S> {}
 
 /// Calls the stream. It is code of somebody else's, and it may come back here, by a waker that polls at once: then the
 /// stream is in use, and this task tries again when it is not.

@@ -30,9 +30,18 @@ use crate::time::{Sleep, sleep};
 /// }
 /// # assert!(!is_it(&std::io::ErrorKind::Other.into()));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the child has ended, but its status is lost: SIGCHLD is ignored, or somebody else waited for the child")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusLost(());
+
+impl std::fmt::Display for StatusLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "the child has ended, but its status is lost: SIGCHLD is ignored, or somebody else waited for the child",
+        )
+    }
+}
+
+impl std::error::Error for StatusLost {}
 
 /// See the head of this file.
 pub(super) struct Running {

@@ -16,11 +16,9 @@ use crate::task::JoinError;
 /// let stopped = simulation.run().unwrap_err();
 /// assert_eq!(stopped.to_string(), "host impatient failed: no time for this");
 /// ```
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Stopped {
     /// The main of a host returned an error.
-    #[error("host {host} failed: {error}")]
     Failed {
         /// The name of the host.
         host: String,
@@ -28,7 +26,6 @@ pub enum Stopped {
         error: Box<dyn Error>,
     },
     /// The main of a host panicked, or a task that nobody awaited did, which showed when the host ended.
-    #[error("host {host}: {error}")]
     Panicked {
         /// The name of the host.
         host: String,
@@ -36,7 +33,6 @@ pub enum Stopped {
         error: JoinError,
     },
     /// Nothing can happen any more: no task is ready, no timer is set, nothing is on its way, and no event is planned.
-    #[error("after {at:?} nothing can happen any more, and {} not ended\n{situation}", have(.clients))]
     Stalled {
         /// The virtual time.
         at: Duration,
@@ -46,7 +42,6 @@ pub enum Stopped {
         situation: Situation,
     },
     /// More virtual time passed than the [limit](super::Simulation::limit).
-    #[error("after {at:?}, the limit, {} not ended\n{situation}", have(.clients))]
     TooLong {
         /// The virtual time.
         at: Duration,
@@ -57,7 +52,6 @@ pub enum Stopped {
     },
     /// The hosts were turned so often as [`limit_turns`](super::Simulation::limit_turns) says, and the clock stood
     /// still: some task goes on and on without ever waiting for time to pass.
-    #[error("at {at:?} the hosts were turned {turns} times, and no time passes\n{situation}")]
     Spinning {
         /// The virtual time.
         at: Duration,
@@ -67,6 +61,26 @@ pub enum Stopped {
         situation: Situation,
     },
 }
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Failed { host, error } => write!(f, "host {host} failed: {error}"),
+            Stopped::Panicked { host, error } => write!(f, "host {host}: {error}"),
+            Stopped::Stalled { at, clients, situation } => {
+                write!(f, "after {at:?} nothing can happen any more, and {} not ended\n{situation}", have(clients))
+            }
+            Stopped::TooLong { at, clients, situation } => {
+                write!(f, "after {at:?}, the limit, {} not ended\n{situation}", have(clients))
+            }
+            Stopped::Spinning { at, turns, situation } => {
+                write!(f, "at {at:?} the hosts were turned {turns} times, and no time passes\n{situation}")
+            }
+        }
+    }
+}
+
+impl Error for Stopped {}
 
 /// The same as `Display`: a table, also for who unwraps it.
 impl std::fmt::Debug for Stopped {

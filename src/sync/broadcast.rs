@@ -30,9 +30,16 @@ use crate::wait_list::WaitKey;
 /// drop(receiver);
 /// assert_eq!(sender.send(7).unwrap_err().0, 7);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nobody receives this broadcast")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody receives this broadcast")
+    }
+}
+
+impl<T> std::error::Error for SendError<T> {}
 
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,15 +62,24 @@ impl<T> fmt::Debug for SendError<T> {
 ///     assert_eq!(receiver.recv().await, Err(RecvError::Closed));
 /// });
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// It was too slow and missed so many values. The next one it gets is the oldest that is left.
-    #[error("the receiver was too slow and missed {0} values")]
     Lagged(u64),
     /// It has seen all, and every sender is gone.
-    #[error("the broadcast has ended")]
     Closed,
 }
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Lagged(missed) => write!(f, "the receiver was too slow and missed {missed} values"),
+            RecvError::Closed => f.write_str("the broadcast has ended"),
+        }
+    }
+}
+
+impl std::error::Error for RecvError {}
 
 /// Why a receiver gets no value at once.
 ///
@@ -72,18 +88,27 @@ pub enum RecvError {
 /// let (_sender, mut receiver) = channel::<u8>(2);
 /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// It has seen all that was sent.
-    #[error("there is no new value")]
     Empty,
     /// As [`RecvError::Lagged`].
-    #[error("the receiver was too slow and missed {0} values")]
     Lagged(u64),
     /// As [`RecvError::Closed`].
-    #[error("the broadcast has ended")]
     Closed,
 }
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryRecvError::Empty => f.write_str("there is no new value"),
+            TryRecvError::Lagged(missed) => write!(f, "the receiver was too slow and missed {missed} values"),
+            TryRecvError::Closed => f.write_str("the broadcast has ended"),
+        }
+    }
+}
+
+impl std::error::Error for TryRecvError {}
 
 /// A broadcast that keeps at most `capacity` values for slow receivers. Room is allocated as it is needed.
 ///

@@ -19,15 +19,24 @@ use super::permits::{Claim, Held, Permits, Refused};
 /// let cell = OnceCell::from(1);
 /// assert_eq!(cell.set(2), Err(SetError::AlreadySet(2)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SetError<T> {
     /// There is a value.
-    #[error("the cell has a value already")]
     AlreadySet(T),
     /// A task is about to make one.
-    #[error("the cell is being initialised")]
     Initializing(T),
 }
+
+impl<T> fmt::Display for SetError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SetError::AlreadySet(_) => "the cell has a value already",
+            SetError::Initializing(_) => "the cell is being initialised",
+        })
+    }
+}
+
+impl<T> std::error::Error for SetError<T> {}
 
 impl<T> fmt::Debug for SetError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

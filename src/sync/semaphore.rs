@@ -21,9 +21,16 @@ use super::permits::{Claim, Permits, Refused};
 ///     assert_eq!(semaphore.acquire().await.unwrap_err().to_string(), "the semaphore is closed");
 /// });
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the semaphore is closed")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcquireError;
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the semaphore is closed")
+    }
+}
+
+impl std::error::Error for AcquireError {}
 
 /// Why there are no permits at once.
 ///
@@ -34,15 +41,24 @@ pub struct AcquireError;
 /// semaphore.close();
 /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// There are too few now, or others wait for them.
-    #[error("the semaphore has no permits to give now")]
     NoPermits,
     /// There will be none any more.
-    #[error("the semaphore is closed")]
     Closed,
 }
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryAcquireError::NoPermits => "the semaphore has no permits to give now",
+            TryAcquireError::Closed => "the semaphore is closed",
+        })
+    }
+}
+
+impl std::error::Error for TryAcquireError {}
 
 /// A number of permits that tasks take and give back: it bounds how many do something at a time.
 ///

@@ -28,9 +28,16 @@ use crate::wait_list::WaitKey;
 /// drop(sender);
 /// assert_eq!(coracle::block_on(receiver.changed()), Err(coracle::sync::watch::Ended));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value does not change any more: every sender is gone")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value does not change any more: every sender is gone")
+    }
+}
+
+impl std::error::Error for Ended {}
 
 /// There is no receiver now. Here is the value back.
 ///
@@ -39,9 +46,16 @@ pub struct Ended;
 /// drop(receiver);
 /// assert_eq!(sender.send(7).unwrap_err().0, 7);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nobody watches")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody watches")
+    }
+}
+
+impl<T> std::error::Error for SendError<T> {}
 
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! [`timeout`]: a limit on any future.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,9 +18,16 @@ use crate::projection::future_beside;
 ///     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::TimedOut);
 /// });
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the time is up")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is up")
+    }
+}
+
+impl std::error::Error for Elapsed {}
 
 impl From<Elapsed> for std::io::Error {
     fn from(elapsed: Elapsed) -> std::io::Error {

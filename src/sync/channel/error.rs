@@ -10,9 +10,16 @@ use std::fmt;
 /// drop(receiver);
 /// assert_eq!(sender.send(7).unwrap_err().0, 7);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the channel is closed: nobody receives any more")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the channel is closed: nobody receives any more")
+    }
+}
+
+impl<T> std::error::Error for SendError<T> {}
 
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,15 +37,24 @@ impl<T> fmt::Debug for SendError<T> {
 /// drop(receiver);
 /// assert_eq!(sender.try_send("third"), Err(TrySendError::Closed("third")));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// There is no room now.
-    #[error("the channel is full")]
     Full(T),
     /// Every receiver is gone, or one of them closed the channel.
-    #[error("the channel is closed: nobody receives any more")]
     Closed(T),
 }
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySendError::Full(_) => "the channel is full",
+            TrySendError::Closed(_) => "the channel is closed: nobody receives any more",
+        })
+    }
+}
+
+impl<T> std::error::Error for TrySendError<T> {}
 
 impl<T> fmt::Debug for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,12 +74,21 @@ impl<T> fmt::Debug for TrySendError<T> {
 /// drop(sender);
 /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// None now.
-    #[error("the channel is empty")]
     Empty,
     /// None any more: every sender is gone, or a receiver closed the channel.
-    #[error("the channel is closed: nobody sends any more")]
     Closed,
 }
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryRecvError::Empty => "the channel is empty",
+            TryRecvError::Closed => "the channel is closed: nobody sends any more",
+        })
+    }
+}
+
+impl std::error::Error for TryRecvError {}

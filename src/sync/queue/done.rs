@@ -21,9 +21,16 @@ use crate::task::here;
 /// use coracle::sync::queue::{Queue, TooManyDone};
 /// assert_eq!(Queue::<u8>::fifo(1).task_done(), Err(TooManyDone));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("task_done() was called more often than values were put into the queue")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyDone;
+
+impl fmt::Display for TooManyDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("task_done() was called more often than values were put into the queue")
+    }
+}
+
+impl std::error::Error for TooManyDone {}
 
 impl<T, O: Order<T>> Queue<T, O> {
     /// Says that one value that was got has been worked on. To be called once for each, by those who want to

@@ -44,9 +44,16 @@ pub const UNBOUNDED: usize = usize::MAX;
 /// queue.close();
 /// assert_eq!(coracle::block_on(queue.put(7)).unwrap_err().0, 7);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is closed")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PutError<T>(pub T);
+
+impl<T> fmt::Display for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is closed")
+    }
+}
+
+impl<T> std::error::Error for PutError<T> {}
 
 impl<T> fmt::Debug for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,15 +71,24 @@ impl<T> fmt::Debug for PutError<T> {
 /// queue.close();
 /// assert_eq!(queue.try_put("third"), Err(TryPutError::Closed("third")));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TryPutError<T> {
     /// There is no room now.
-    #[error("the queue is full")]
     Full(T),
     /// Nothing is taken any more.
-    #[error("the queue is closed")]
     Closed(T),
 }
+
+impl<T> fmt::Display for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryPutError::Full(_) => "the queue is full",
+            TryPutError::Closed(_) => "the queue is closed",
+        })
+    }
+}
+
+impl<T> std::error::Error for TryPutError<T> {}
 
 impl<T> fmt::Debug for TryPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,15 +108,24 @@ impl<T> fmt::Debug for TryPutError<T> {
 /// queue.close();
 /// assert_eq!(queue.try_get(), Err(TryGetError::Closed));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryGetError {
     /// None now.
-    #[error("the queue is empty")]
     Empty,
     /// None any more.
-    #[error("the queue is closed, and empty")]
     Closed,
 }
+
+impl fmt::Display for TryGetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryGetError::Empty => "the queue is empty",
+            TryGetError::Closed => "the queue is closed, and empty",
+        })
+    }
+}
+
+impl std::error::Error for TryGetError {}
 
 /// A queue of at most `capacity` values, which are got in the order `O`. Room is allocated as it is needed.
 ///
