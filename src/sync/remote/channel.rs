@@ -15,9 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::lock::{Guard, Lock};
-use super::queue::{End, Owed, Queue};
-use super::thread::{block_until, wake_if_any};
+use super::queue::{Both, End, Owed, Queue};
+use super::thread::{block_until, try_for_a_while, wake_if_any};
 use crate::observer::WaitReason;
 use crate::task::{here, keep, let_go, wake};
 use crate::wait_list::WaitKey;
@@ -62,7 +61,7 @@ const VALUE: WaitReason = WaitReason::Outside("a value in a channel between thre
 /// travels(coracle::sync::remote::channel::bounded::<std::rc::Rc<u8>>(1));
 /// ```
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let channel = Arc::new(Channel { queue: Lock::new(Queue::new(capacity)) });
+    let channel = Arc::new(Channel { queue: Queue::new(capacity) });
     (Sender { channel: channel.clone() }, Receiver { channel })
 }
 
@@ -80,44 +79,63 @@ pub fn unbounded<T>() -> (UnboundedSender<T>, Receiver<T>) {
 }
 
 struct Channel<T> {
-    queue: Lock<Queue<T>>,
+    queue: Queue<T>,
 }
 
 impl<T> Channel<T> {
+    #[inline]
     fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let receiver = self.queue.lock().push(value)?;
+        let receiver = self.queue.push(value)?;
         wake_if_any(receiver);
         Ok(())
     }
 
+    #[inline]
     fn try_recv(&self) -> Result<T, TryRecvError> {
-        let (value, sender) = self.queue.lock().pop()?;
+        let (value, sender) = match self.queue.pop_at_hand() {
+            Some(found) => found,
+            None => self.queue.both_at_leisure().pop()?,
+        };
         wake_if_any(sender);
         Ok(value)
     }
 
     /// Sends, or stands in the queue of senders; then the value is back in `value`.
+    #[inline]
     fn poll_send(
         &self,
         value: &mut Option<T>,
         place: &mut Option<WaitKey>,
         waker: &Waker,
     ) -> Poll<Result<(), SendError<T>>> {
-        self.poll(End::Room, place, waker, |queue| {
-            match queue.push(value.take().expect("a Send was polled after it was done")) {
-                Ok(receiver) => Poll::Ready((Ok(()), receiver)),
-                Err(TrySendError::Closed(value)) => Poll::Ready((Err(SendError(value)), None)),
-                Err(TrySendError::Full(back)) => {
-                    *value = Some(back);
-                    Poll::Pending
-                }
+        const DONE: &str = "a Send was polled after it was done";
+        if place.is_none() {
+            match self.try_send(value.take().expect(DONE)) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(TrySendError::Closed(value)) => return Poll::Ready(Err(SendError(value))),
+                Err(TrySendError::Full(back)) => *value = Some(back),
+            }
+        }
+        self.wait(End::Room, place, waker, |both| match both.push(value.take().expect(DONE)) {
+            Ok(receiver) => Poll::Ready((Ok(()), receiver)),
+            Err(TrySendError::Closed(value)) => Poll::Ready((Err(SendError(value)), None)),
+            Err(TrySendError::Full(back)) => {
+                *value = Some(back);
+                Poll::Pending
             }
         })
     }
 
     /// Receives, or stands in the queue of receivers.
+    #[inline]
     fn poll_recv(&self, place: &mut Option<WaitKey>, waker: &Waker) -> Poll<Option<T>> {
-        self.poll(End::Value, place, waker, |queue| match queue.pop() {
+        if place.is_none() {
+            if let Some((value, sender)) = self.queue.pop_at_hand() {
+                wake_if_any(sender);
+                return Poll::Ready(Some(value));
+            }
+        }
+        self.wait(End::Value, place, waker, |both| match both.pop() {
             Ok((value, sender)) => Poll::Ready((Some(value), sender)),
             Err(TryRecvError::Closed) => Poll::Ready((None, None)),
             Err(TryRecvError::Empty) => Poll::Pending,
@@ -125,35 +143,40 @@ impl<T> Channel<T> {
     }
 
     /// Tries, and stands in the list of those who wait at this end in the same moment: nothing can come between. A
-    /// waker is cloned while nothing is locked, and only if it is needed: then it is tried once more.
-    fn poll<R>(
+    /// waker is cloned while nothing is locked: before the first look by one that comes anew, else only if it is
+    /// needed, and then it is looked once more.
+    #[inline(never)]
+    fn wait<R>(
         &self,
         end: End,
         place: &mut Option<WaitKey>,
         waker: &Waker,
-        mut attempt: impl FnMut(&mut Queue<T>) -> Poll<(R, Option<Waker>)>,
+        mut attempt: impl FnMut(&mut Both<'_, T>) -> Poll<(R, Option<Waker>)>,
     ) -> Poll<R> {
-        let mut clone = None;
+        let mut clone = place.is_none().then(|| keep(waker));
         loop {
-            let mut queue = self.queue.lock();
-            if let Poll::Ready((result, other)) = attempt(&mut queue) {
-                let owed = queue.leave(end, place, true);
-                settle(queue, owed);
+            let mut both = match end {
+                End::Room => self.queue.both(),
+                End::Value => self.queue.both_at_leisure(),
+            };
+            if let Poll::Ready((result, other)) = attempt(&mut both) {
+                let owed = both.leave(end, place, true);
+                settle(both, owed);
                 wake_if_any(other);
                 let_go(clone);
                 return Poll::Ready(result);
             }
-            if queue.stands(end, place, waker) {
-                drop(queue);
+            if both.stands(end, place, waker) {
+                drop(both);
                 let_go(clone);
                 return Poll::Pending;
             }
             if let Some(clone) = clone {
-                let owed = queue.stand(end, place, clone);
-                settle(queue, owed);
+                let owed = both.stand(end, place, clone);
+                settle(both, owed);
                 return Poll::Pending;
             }
-            drop(queue);
+            drop(both);
             clone = Some(keep(waker));
         }
     }
@@ -161,16 +184,16 @@ impl<T> Channel<T> {
     /// An operation is over, and was not done.
     fn leave(&self, end: End, place: &mut Option<WaitKey>) {
         if place.is_some() {
-            let mut queue = self.queue.lock();
-            let owed = queue.leave(end, place, false);
-            settle(queue, owed);
+            let mut both = self.queue.both();
+            let owed = both.leave(end, place, false);
+            settle(both, owed);
         }
     }
 }
 
-/// Lets go of the lock, then does what is owed.
-fn settle<T>(queue: Guard<'_, Queue<T>>, owed: Owed) {
-    drop(queue);
+/// Lets go of the locks, then does what is owed.
+fn settle<T>(both: Both<'_, T>, owed: Owed) {
+    drop(both);
     let_go(owed.drop);
     wake_if_any(owed.wake);
 }
@@ -221,14 +244,21 @@ impl<T> Sender<T> {
     /// # thread.join().unwrap();
     /// ```
     pub fn send_blocking(&self, value: T) -> Result<(), SendError<T>> {
-        match self.channel.try_send(value) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(value)) => Err(SendError(value)),
-            Err(TrySendError::Full(value)) => {
-                let (mut value, mut place) = (Some(value), None);
-                block_until(|waker| self.channel.poll_send(&mut value, &mut place, waker))
-            }
-        }
+        let attempt = |value| match self.channel.try_send(value) {
+            Ok(()) => Ok(Ok(())),
+            Err(TrySendError::Closed(value)) => Ok(Err(SendError(value))),
+            Err(TrySendError::Full(value)) => Err(value),
+        };
+        let full = match attempt(value) {
+            Ok(result) => return result,
+            Err(value) => value,
+        };
+        // Until a few values have been taken, not only one, and not all.
+        let pauses = (self.channel.queue.inlet().capacity() / 2).clamp(1, 32);
+        try_for_a_while(pauses, full, attempt).unwrap_or_else(|value| {
+            let (mut value, mut place) = (Some(value), None);
+            block_until(|waker| self.channel.poll_send(&mut value, &mut place, waker))
+        })
     }
 
     /// Sends a value if there is room now.
@@ -252,7 +282,7 @@ impl<T> Sender<T> {
     /// assert!(sender.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {
-        !self.channel.queue.lock().has_receivers()
+        !self.channel.queue.inlet().has_receivers()
     }
 
     /// How many values wait in the channel, at this moment.
@@ -263,7 +293,7 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.len(), 1);
     /// ```
     pub fn len(&self) -> usize {
-        self.channel.queue.lock().len()
+        self.channel.queue.len()
     }
 
     /// Whether no value waits in the channel, at this moment.
@@ -278,23 +308,21 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
-        self.channel.queue.lock().add_sender();
+        self.channel.queue.inlet().add_sender();
         Sender { channel: self.channel.clone() }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let waiting = self.channel.queue.lock().remove_sender();
+        let waiting = self.channel.queue.inlet().remove_sender();
         waiting.into_iter().for_each(wake);
     }
 }
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queue = self.channel.queue.lock();
-        let (len, capacity) = (queue.len(), queue.capacity());
-        drop(queue);
+        let (len, capacity) = (self.len(), self.channel.queue.inlet().capacity());
         f.debug_struct("remote::Sender").field("len", &len).field("capacity", &capacity).finish()
     }
 }
@@ -463,14 +491,18 @@ impl<T> Receiver<T> {
     /// assert_eq!(thread.join().unwrap(), Some(5));
     /// ```
     pub fn recv_blocking(&self) -> Option<T> {
-        match self.channel.try_recv() {
-            Ok(value) => Some(value),
-            Err(TryRecvError::Closed) => None,
-            Err(TryRecvError::Empty) => {
-                let mut place = None;
-                block_until(|waker| self.channel.poll_recv(&mut place, waker))
-            }
+        let attempt = |()| match self.channel.try_recv() {
+            Ok(value) => Ok(Some(value)),
+            Err(TryRecvError::Closed) => Ok(None),
+            Err(TryRecvError::Empty) => Err(()),
+        };
+        if let Ok(result) = attempt(()) {
+            return result;
         }
+        try_for_a_while(4, (), attempt).unwrap_or_else(|()| {
+            let mut place = None;
+            block_until(|waker| self.channel.poll_recv(&mut place, waker))
+        })
     }
 
     /// Receives a value if there is one now.
@@ -492,7 +524,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(coracle::sync::remote::channel::bounded::<u8>(1).1.len(), 0);
     /// ```
     pub fn len(&self) -> usize {
-        self.channel.queue.lock().len()
+        self.channel.queue.len()
     }
 
     /// Whether no value waits in the channel, at this moment.
@@ -507,14 +539,14 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Receiver<T> {
-        self.channel.queue.lock().add_receiver();
+        self.channel.queue.inlet().add_receiver();
         Receiver { channel: self.channel.clone() }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let (waiting, rest) = self.channel.queue.lock().remove_receiver();
+        let (waiting, rest) = self.channel.queue.both().remove_receiver();
         waiting.into_iter().for_each(wake);
         // Last: a value's drop may use the channel, or panic.
         drop(rest);

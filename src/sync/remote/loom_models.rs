@@ -93,6 +93,36 @@ fn loom_two_senders_and_a_receiver_that_blocks_lose_nothing() {
     });
 }
 
+/// What the receiver took over counts as in the channel, also for a sender that looks meanwhile.
+#[test]
+fn loom_a_channel_never_holds_more_than_its_capacity() {
+    loom::model(|| {
+        let (sender, receiver) = channel::bounded(2);
+        (0..2).for_each(|n| sender.try_send(n).unwrap());
+        let sending = thread::spawn(move || (2..4).filter(|n| sender.try_send(*n).is_ok()).count());
+        let first = receiver.try_recv();
+        assert_eq!(first, Ok(0));
+        assert!(receiver.len() <= 2, "more than fit");
+        let sent = sending.join().unwrap();
+        assert!(sent <= 1, "{sent} went into the room of one");
+        assert_eq!(receiver.len(), 1 + sent);
+    });
+}
+
+/// Two receivers, of which one takes over what both were woken for: the other finds its value there.
+#[test]
+fn loom_a_value_that_another_took_over_is_still_received() {
+    loom::model(|| {
+        let (sender, receiver) = channel::bounded(2);
+        let other = receiver.clone();
+        let one = thread::spawn(move || receiver.recv_blocking());
+        let two = thread::spawn(move || other.recv_blocking());
+        (1..=2).for_each(|n| sender.try_send(n).unwrap());
+        let got = (one.join().unwrap(), two.join().unwrap());
+        assert!(got == (Some(1), Some(2)) || got == (Some(2), Some(1)), "{got:?}");
+    });
+}
+
 /// tokio#4618 and its like: a wake that a dropped waiter had is not lost with it.
 #[test]
 fn loom_a_receiver_that_is_dropped_passes_its_wake_on() {

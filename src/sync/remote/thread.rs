@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 
-use super::lock::{Condition, Lock};
+use super::lock::{Condition, Lock, pause};
 use crate::task::wake;
 
 /// Polls until it is ready, and blocks this thread between two polls, each time until the waker is used. One
@@ -21,6 +21,29 @@ pub(crate) fn block_until<T>(mut poll: impl FnMut(&Waker) -> Poll<T>) -> T {
         bell.wait();
     }
 }
+
+/// Tries a few times more, at growing distances, before a thread begins to wait: the other end is often about to do its
+/// part, and to sleep costs both threads more. The first distance is `pauses`: long enough for the other end to do more
+/// than one thing, so that the two do not meet at each. Gives back what is still to be done.
+pub(super) fn try_for_a_while<T, W>(
+    mut pauses: usize,
+    mut work: W,
+    mut attempt: impl FnMut(W) -> Result<T, W>,
+) -> Result<T, W> {
+    while pauses <= MOST_PAUSES {
+        pause(pauses);
+        match attempt(work) {
+            Ok(done) => return Ok(done),
+            Err(again) => work = again,
+        }
+        pauses *= 2;
+    }
+    Err(work)
+}
+
+/// The last of the distances: all together are some ten microseconds, about what it costs to sleep. Arbitrary; in
+/// loom's models, where a thread that spins waits for nobody, there is none.
+const MOST_PAUSES: usize = if cfg!(loom) { 0 } else { 256 };
 
 /// Nearly always nobody waits. A waker of a thread or a task: whatever it does, and if it panics, it ends here.
 #[inline]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 
 use coracle::sync::remote::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 
@@ -144,6 +145,53 @@ fn a_channel_without_room_is_a_rendezvous() {
     assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)), "one receiver, one value");
     assert_eq!(poll_once(&mut recv), Poll::Ready(Some(2)));
     assert_eq!(sender.try_send(4), Err(TrySendError::Full(4)), "the receiver has gone on");
+}
+
+/// A receiver takes all over that was sent; what it has not given out yet still counts, and has no second room.
+#[test]
+fn what_was_taken_over_counts_as_in_the_channel() {
+    let (sender, receiver) = bounded(3);
+    (0..3).for_each(|n| sender.try_send(n).unwrap());
+    assert_eq!(receiver.try_recv(), Ok(0));
+    assert_eq!((sender.len(), receiver.len()), (2, 2));
+    assert_eq!((sender.try_send(3), sender.try_send(4)), (Ok(()), Err(TrySendError::Full(4))));
+    assert_eq!((receiver.try_recv(), sender.len()), (Ok(1), 2));
+    assert_eq!((sender.try_send(4), sender.try_send(5)), (Ok(()), Err(TrySendError::Full(5))));
+    let other = receiver.clone();
+    assert_eq!((2..5).map(|_| other.try_recv().unwrap()).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!((receiver.try_recv(), sender.len()), (Err(TryRecvError::Empty), 0));
+}
+
+/// A thread that blocks tries for a few microseconds; then it sleeps, at either end.
+#[test]
+fn a_thread_that_waits_long_burns_no_core() {
+    let ((sender, receiver), (full, taker)) = (bounded::<u8>(1), bounded(1));
+    full.try_send(0).unwrap();
+    let at_ends: [Box<dyn FnOnce() + std::marker::Send>; 2] = [
+        Box::new(move || assert_eq!(receiver.recv_blocking(), Some(1))),
+        Box::new(move || full.send_blocking(1).unwrap()),
+    ];
+    let threads = at_ends.map(|wait| {
+        thread::spawn(move || {
+            let before = thread_cpu_time();
+            wait();
+            thread_cpu_time() - before
+        })
+    });
+    thread::sleep(Duration::from_millis(200));
+    sender.try_send(1).unwrap();
+    assert_eq!(taker.try_recv(), Ok(0));
+    for thread in threads {
+        let burnt = thread.join().unwrap();
+        assert!(burnt < Duration::from_millis(20), "{burnt:?} of 200 ms");
+    }
+}
+
+fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes into a value of ours.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 #[test]
