@@ -36,6 +36,17 @@
 //! - Drive it from a loop of your own: [`Runtime::turn`], [`Runtime::descriptor`].
 //! - Look inside: [`Runtime::inspect`], [`observer`], [`sys::Hook`].
 //!
+//! # Features
+//!
+//! All are on by default. None changes what the rest does; each that is left out (`default-features = false`) saves the
+//! time to build it.
+//!
+//! - `testing`: `testing`, `sim`, and the worlds that they put in the place of the kernel: half of the whole.
+//! - `structured`: join, race, select, sets and pools of tasks in [`task`]; `scope`; `coroutine`.
+//! - `system`: `fs`, `process`, `signal`, `cores`.
+//!
+//! What is left are the runtime, sockets, streams, timers, channels and locks.
+//!
 //! # Promises
 //!
 //! One thread: futures and their outputs need not be `Send`. No global runtime, no hidden threads; a pool of threads or a signal
@@ -43,6 +54,10 @@
 //! whatever is ready is served within 64 polls of other tasks. `ARCHITECTURE.md` has the list, and a test for each.
 
 #![warn(missing_debug_implementations)]
+#![cfg_attr(
+    not(all(feature = "testing", feature = "structured", feature = "system")),
+    allow(dead_code, unused_imports, unreachable_pub, reason = "what only the modules use that are left out")
+)]
 
 /// The README's programs, as tests.
 #[cfg(doctest)]
@@ -51,24 +66,33 @@ struct Readme;
 
 pub mod blocking;
 mod choices;
+#[cfg(feature = "system")]
 pub mod cores;
+#[cfg(feature = "structured")]
 pub mod coroutine;
 mod executor;
+#[cfg(feature = "system")]
 pub mod fs;
+#[cfg(feature = "structured")]
 mod group;
 pub mod io;
 pub mod net;
 pub mod observer;
+#[cfg(feature = "system")]
 pub mod process;
 mod projection;
 mod reactor;
 mod runtime;
+#[cfg(feature = "structured")]
 pub mod scope;
+#[cfg(feature = "system")]
 pub mod signal;
+#[cfg(feature = "testing")]
 pub mod sim;
 pub mod sync;
 pub mod sys;
 pub mod task;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
 mod timers;

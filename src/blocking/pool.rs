@@ -140,7 +140,7 @@ impl Pool {
         let now = workers.world.now();
         let Some(state) = workers.state() else { return PoolView::default() };
         let (threads, idle, queued) = (state.threads, state.idle, state.queued());
-        let running = state.running.values().map(|running| RunningJob::new(running, now)).collect();
+        let running = state.running.iter().map(|(_, running)| RunningJob::new(running, now)).collect();
         PoolView { threads, idle, queued, running }
     }
 }

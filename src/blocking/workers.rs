@@ -9,7 +9,7 @@
 //! way in asks first whether this is still the process that made the pool.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -68,8 +68,8 @@ pub(super) struct Workers {
 #[derive(Default)]
 pub(super) struct State {
     /// By number: the first is the oldest, and any can be taken back.
-    queued: BTreeMap<u64, Queued>,
-    pub(super) running: BTreeMap<u64, Running>,
+    queued: VecDeque<(u64, Queued)>,
+    pub(super) running: Vec<(u64, Running)>,
     next: u64,
     /// How many were ever started: their names.
     started: usize,
@@ -119,7 +119,7 @@ impl Workers {
         }
         let number = state.next;
         state.next += 1;
-        state.queued.insert(number, Queued { label, work, under_way });
+        state.queued.push_back((number, Queued { label, work, under_way }));
         if state.queued.len() <= state.idle || state.threads >= self.settings.threads {
             drop(state);
             self.work.notify_one();
@@ -137,7 +137,8 @@ impl Workers {
     /// `false`: it has begun, or is over.
     pub(super) fn cancel(&self, number: u64) -> bool {
         let Some(mut state) = self.state() else { return false };
-        let queued = state.queued.remove(&number);
+        let found = state.queued.binary_search_by_key(&number, |(number, _)| *number);
+        let queued = found.ok().and_then(|at| state.queued.remove(at));
         drop(state);
         queued.is_some()
     }
@@ -151,9 +152,9 @@ impl Workers {
         let Err(error) = self.world.thread(name, Box::new(move || workers.serve())) else { return };
         let mut state = self.state.lock();
         state.idle -= 1;
-        let stranded = if state.threads == 1 { std::mem::take(&mut state.queued) } else { BTreeMap::new() };
+        let stranded = if state.threads == 1 { std::mem::take(&mut state.queued) } else { VecDeque::new() };
         self.leave(state);
-        stranded.into_values().for_each(|queued| queued.work.refuse(copy(&error)));
+        stranded.into_iter().for_each(|(_, queued)| queued.work.refuse(copy(&error)));
     }
 
     /// The life of a thread: takes jobs until it has been idle for long, or the pool ends and nothing is left to do.
@@ -162,9 +163,9 @@ impl Workers {
             // Read outside of the lock: a clock may be watched by a hook.
             let since = self.world.now();
             let mut state = self.state.lock();
-            if let Some((number, queued)) = state.queued.pop_first() {
+            if let Some((number, queued)) = state.queued.pop_front() {
                 state.idle -= 1;
-                state.running.insert(number, Running { label: Arc::new(queued.label), since });
+                state.running.push((number, Running { label: Arc::new(queued.label), since }));
                 drop(state);
                 self.world.job_begins();
                 queued.work.run(&mut || self.ended(number));
@@ -186,7 +187,8 @@ impl Workers {
     fn ended(&self, number: u64) {
         let mut state = self.state.lock();
         state.idle += 1;
-        let running = state.running.remove(&number);
+        let found = state.running.iter().position(|(running, _)| *running == number);
+        let running = found.map(|at| state.running.remove(at));
         drop(state);
         drop(running);
     }
@@ -218,7 +220,7 @@ impl Workers {
         let Some(mut state) = self.state() else { return };
         let queued = std::mem::take(&mut state.queued);
         drop(state);
-        queued.into_values().for_each(let_go);
+        queued.into_iter().for_each(|(_, queued)| let_go(queued));
     }
 
     /// Blocks until the last thread is gone, or for about `limit`.

@@ -2,10 +2,11 @@
 //! next, how soon a task yields, polls without a wake, wakers that are never the same. Chosen by
 //! [`Choices`], for tests; without them none of this runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use super::Executor;
+use super::{Executor, Run};
 use crate::choices::{Choices, Kinds};
 use crate::task::{TaskRef, Woken, borrowed_waker, here};
 
@@ -17,6 +18,19 @@ const POLLS_BETWEEN_YIELDS: u32 = 8;
 
 /// About every so manieth poll gets a waker of its own.
 const POLLS_BETWEEN_WAKERS: u32 = 4;
+
+/// Where choices come from, and what is done with them.
+pub(crate) struct Deviation {
+    pub(super) choices: Choices,
+    pub(super) run: Run,
+    pub(super) take_in: fn(&Executor, Vec<TaskRef>),
+}
+
+impl Deviation {
+    pub(crate) fn new(choices: Choices) -> Deviation {
+        Deviation { choices, run: Executor::run_otherwise, take_in: Executor::take_in_by_number }
+    }
+}
 
 impl Executor {
     /// What other threads sent at once comes in the order of its tasks, not in the order of those threads.
@@ -44,7 +58,10 @@ impl Executor {
 
     #[inline(never)]
     pub(super) fn run_task_apart(&self, task: TaskRef, waker: &Waker) {
-        self.run_task(task, waker);
+        let run = AssertUnwindSafe(|| self.run_task(task, waker));
+        if let Err(payload) = catch_unwind(run) {
+            self.unwound(payload);
+        }
     }
 
     fn run_as_chosen_once(&self, choices: &Choices, task: TaskRef) {
@@ -64,12 +81,8 @@ impl Executor {
     }
 
     fn wake_somebody(&self, choices: &Choices) {
-        let task = {
-            let live = self.live.borrow();
-            // Not each key is a task's; then nobody is woken.
-            let chosen = choices.of_kind(Kinds::SPURIOUS, live.len());
-            live.get(chosen).map(|record| record.task)
-        };
+        // Not each place is a task's; then nobody is woken.
+        let task = self.live().get(choices.of_kind(Kinds::SPURIOUS, self.live().len()));
         let Some(task) = task else { return };
         if task.header().owner.wake() == Woken::Enqueue {
             self.home.local().enqueue(task.0);

@@ -25,9 +25,8 @@ impl Executor {
         if self.book.get().is_some() || self.book.set(book()).is_err() {
             return;
         }
-        self.deviates.set(true);
-        let tasks: Vec<TaskRef> = self.live.borrow().iter().map(|(_, record)| record.task).collect();
-        for task in tasks {
+        self.otherwise.set(Some(Executor::run_otherwise));
+        for task in self.live().all() {
             if task.header().owner.wake() == Woken::Enqueue {
                 self.home.local().enqueue(task.0);
             }
@@ -37,8 +36,8 @@ impl Executor {
     /// [`run`](Executor::run), where not everything goes the ordinary way.
     #[cold]
     pub(super) fn run_otherwise(&self, most: usize) -> usize {
-        if let Some(choices) = &self.choices {
-            return self.run_as_chosen(choices, most);
+        if let Some(deviation) = &self.deviation {
+            return self.run_as_chosen(&deviation.choices, most);
         }
         let ready = self.home.local().run_queue.len().min(most);
         for polled in 0..ready {
@@ -52,13 +51,12 @@ impl Executor {
     /// [`run_task`](Executor::run_task), by the book if there is one.
     pub(super) fn run_kept(&self, task: TaskRef, waker: &Waker) {
         let Some(book) = self.book.get() else { return self.run_task_apart(task, waker) };
-        let (id, key) = (task.header().id(), task.header().key.get());
+        let (id, place) = (task.header().id(), task.header().place());
         let poll = book.begin(&task, waker);
         self.run_task_apart(task, &poll.waker);
-        // The task may be gone, and its key another's.
-        let record = self.live.borrow().get(key as usize).map(|record| record.task);
-        let waits = record.filter(|task| task.header().id() == id);
-        let nobody = poll.end(waits.map(|task| task.header().wait.get()));
+        // The task may be gone, and its place another's.
+        let waits = self.live().get(place).filter(|task| task.header().id() == id);
+        let nobody = poll.end(waits.map(|task| task.header().wait()));
         if waits.is_some_and(|task| nobody && !task.header().owner.is_queued()) && self.unknown_wakers(task) == 0 {
             self.observers.tell(|observer| observer.waker_lost(id));
         }
@@ -72,8 +70,7 @@ impl Executor {
 
     /// What the book knows of a live task.
     pub(crate) fn evidence(&self, id: TaskId) -> Option<Evidence> {
-        let task = self.live.borrow().iter().map(|(_, record)| record.task).find(|task| task.header().id() == id)?;
-        self.evidence_of(task)
+        self.evidence_of(self.live().find(id)?)
     }
 
     fn evidence_of(&self, task: TaskRef) -> Option<Evidence> {
@@ -83,8 +80,7 @@ impl Executor {
 
     /// Whether there is evidence of all live tasks, and it is as `is_so` says.
     pub(crate) fn all_evidence(&self, is_so: impl Fn(&Evidence) -> bool) -> bool {
-        let live = self.live.borrow();
-        live.iter().all(|(_, record)| self.evidence_of(record.task).is_some_and(|evidence| is_so(&evidence)))
+        self.live().all().all(|task| self.evidence_of(task).is_some_and(|evidence| is_so(&evidence)))
     }
 
     /// Tells, on any thread, which task is being polled, and where it was spawned.

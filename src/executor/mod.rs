@@ -5,57 +5,55 @@
 
 mod deviation;
 mod evidence;
-mod extras;
 
-use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use slab::Slab;
-
-use crate::choices::Choices;
 use crate::observer::{Ending, Observers, TaskId, Wait};
 use crate::task::kept::Book;
-use crate::task::{Begin, Ended, HomeOwner, JoinHandle, NO_KEY, Outcome, TaskRef, Unobserved, Woken};
-use crate::task::{borrowed_waker, here, report};
+use crate::task::{Begin, Ended, Extras, Header, HomeOwner, JoinError, JoinHandle, Live, Outcome, Payload, TaskRef};
+use crate::task::{Unobserved, Woken, borrowed_waker, here, report};
 
+pub(crate) use deviation::Deviation;
 pub(crate) use evidence::Evidence;
-use extras::Extras;
-pub(crate) use extras::LocalKey;
+
+/// [`Executor::run`], another way.
+type Run = fn(&Executor, usize) -> usize;
 
 /// See the head of this file.
 pub(crate) struct Executor {
     home: HomeOwner,
-    live: RefCell<Slab<Record>>,
     next_id: Cell<u64>,
     /// After the end, a spawned task is cancelled before its handle is returned.
     closed: Cell<bool>,
-    /// Some task has, or had, a local value that is inherited: a spawn must look.
-    inherits: Cell<bool>,
     observers: Observers,
-    /// Not everything goes the ordinary way: there are choices, or a book.
-    deviates: Cell<bool>,
+    /// How to run tasks, if not everything goes the ordinary way: there are choices, or a book. By a pointer, so that a
+    /// program without them is not linked with what it never runs.
+    otherwise: Cell<Option<Run>>,
+    /// How many polls there were, those that unwound included.
+    polls: Cell<usize>,
     /// Where choices come from.
-    choices: Option<Choices>,
+    deviation: Option<Deviation>,
     /// Where the wakers stand that are kept.
     book: OnceCell<Book>,
 }
 
-/// What the executor knows of a live task, beyond its header.
-struct Record {
-    task: TaskRef,
-    extras: Option<Box<Extras>>,
-}
+/// The number of a task that another thread has made, on its way.
+const NOT_ARRIVED: TaskId = TaskId(0);
 
 impl Executor {
-    pub(crate) fn new(home: HomeOwner, observers: Observers, choices: Option<Choices>) -> Executor {
-        let (live, next_id) = (RefCell::default(), Cell::new(1));
-        let (closed, inherits) = (Cell::new(false), Cell::new(false));
-        let deviates = Cell::new(choices.is_some());
-        Executor { home, live, next_id, closed, inherits, observers, deviates, choices, book: OnceCell::new() }
+    pub(crate) fn new(home: HomeOwner, observers: Observers, deviation: Option<Deviation>) -> Executor {
+        let (next_id, closed) = (Cell::new(1), Cell::new(false));
+        let otherwise = Cell::new(deviation.as_ref().map(|deviation| deviation.run));
+        Executor { home, next_id, closed, observers, otherwise, polls: Cell::new(0), deviation, book: OnceCell::new() }
+    }
+
+    fn live(&self) -> &Live {
+        &self.home.local().live
     }
 
     pub(crate) fn home(&self) -> &HomeOwner {
@@ -82,14 +80,11 @@ impl Executor {
         at: &'static Location<'static>,
     ) -> JoinHandle<F::Output> {
         let id = self.new_id();
-        let extras = if name.is_some() || self.inherits.get() { self.extras(name.clone()) } else { None };
-        let task = {
-            let mut live = self.live.borrow_mut();
-            let entry = live.vacant_entry();
-            let task = TaskRef::new(self.home.home().clone(), id, entry.key() as u32, at, future);
-            entry.insert(Record { task, extras });
-            task
-        };
+        let local = self.home.local();
+        let task = TaskRef::new(self.home.home(), id, at, future);
+        if name.is_some() || local.inherits.get() {
+            task.header().set_extras(self.extras(name.clone()));
+        }
         let handle = JoinHandle::new(task, at);
         self.observers.tell(|observer| {
             observer.task_spawned(id, at);
@@ -100,7 +95,7 @@ impl Executor {
         if self.closed.get() {
             self.end(task);
         } else {
-            self.home.local().enqueue(task.0);
+            local.enqueue(task.0);
         }
         handle
     }
@@ -108,11 +103,9 @@ impl Executor {
     /// What a new task begins with.
     #[cold]
     fn extras(&self, name: Option<Rc<str>>) -> Option<Box<Extras>> {
-        let inherited = here::with_key(|home, spawning| {
-            if !self.home.home().is(home) {
-                return None;
-            }
-            Some(self.live.borrow().get(spawning as usize)?.extras.as_ref()?.inherited())
+        let inherited = here::with_task(|spawning| {
+            let is_ours = self.home.home().is(spawning.home());
+            spawning.extras(|extras| extras.inherited()).filter(|_| is_ours)
         });
         Extras::new(name, inherited.flatten().unwrap_or_default())
     }
@@ -124,15 +117,16 @@ impl Executor {
     /// Takes in what other threads woke, aborted, detached or sent.
     #[inline]
     pub(crate) fn take_in(&self) {
-        let mut arrived = self.home.take_in().map(TaskRef);
-        if let Some(first) = arrived.next() {
-            self.take_in_all(std::iter::once(first).chain(arrived));
+        let arrived = self.home.take_in();
+        if !arrived.is_empty() {
+            self.take_in_all(arrived.map(TaskRef));
         }
     }
 
+    #[cold]
     fn take_in_all(&self, arrived: impl Iterator<Item = TaskRef>) {
-        if self.choices.is_some() {
-            return self.take_in_by_number(arrived.collect());
+        if let Some(deviation) = &self.deviation {
+            return (deviation.take_in)(self, arrived.collect());
         }
         arrived.for_each(|task| self.arrive(task));
     }
@@ -140,7 +134,7 @@ impl Executor {
     fn arrive(&self, task: TaskRef) {
         let header = task.header();
         let arrival = header.take_in();
-        if header.key.get() == NO_KEY {
+        if header.id() == NOT_ARRIVED {
             self.adopt(task);
         }
         if header.owner.is_complete() {
@@ -163,7 +157,7 @@ impl Executor {
     fn arrive_last(&self, task: TaskRef) {
         let header = task.header();
         let arrival = header.take_in();
-        if header.key.get() == NO_KEY {
+        if header.id() == NOT_ARRIVED {
             self.adopt(task);
             if header.owner.wake() == Woken::Enqueue {
                 self.home.local().enqueue(task.0);
@@ -179,26 +173,85 @@ impl Executor {
     /// A task that was made elsewhere becomes one of ours.
     fn adopt(&self, task: TaskRef) {
         let (id, at) = (self.new_id(), task.header().at());
-        task.header().set_id(id);
-        let key = self.live.borrow_mut().insert(Record { task, extras: None });
-        task.header().key.set(key as u32);
+        task.arrive(id);
         self.observers.tell(|observer| observer.task_spawned(id, at));
     }
 
     /// Polls tasks that are ready now, `most` at the most: those that they make ready wait for the next call. How many
     /// it polled.
-    #[inline]
     pub(crate) fn run(&self, most: usize) -> usize {
-        if self.deviates.get() {
-            return self.run_otherwise(most);
+        if let Some(run) = self.otherwise.get() {
+            return run(self, most);
         }
-        let ready = self.home.local().run_queue.len().min(most);
-        for polled in 0..ready {
-            let Some(task) = self.home.local().run_queue.pop() else { return polled };
+        let (ready, before) = (self.home.local().run_queue.len().min(most), self.polls.get());
+        self.caught(|| self.run_next(ready - (self.polls.get() - before)));
+        self.polls.get() - before
+    }
+
+    /// [`run`](Executor::run), again and again, until there were so many polls, or nothing is ready, or something came from
+    /// elsewhere, or it shall stop: many turns in one, for a caller who would do nothing in between, when nobody looks on
+    /// and could tell.
+    pub(crate) fn run_on(&self, most: usize, stop: &Cell<bool>) {
+        if self.otherwise.get().is_some() || self.observers.0.is_some() {
+            self.run(most);
+            return;
+        }
+        let end = self.polls.get() + most;
+        let queue = &self.home.local().run_queue;
+        // The last task of the turn under way, until it is reached; kept here, since a poll that unwinds ends no turn.
+        let last = Cell::new(ptr::null::<Header>());
+        self.caught(|| {
+            while self.polls.get() != end {
+                if last.get().is_null() {
+                    if stop.get() || self.home.has_mail() {
+                        return;
+                    }
+                    last.set(queue.last());
+                }
+                let Some(task) = queue.pop() else { return };
+                if ptr::eq(task.as_ptr(), last.get()) {
+                    last.set(ptr::null());
+                }
+                let task = TaskRef(task);
+                self.run_task(task, &borrowed_waker(&task));
+            }
+        });
+    }
+
+    /// Runs `code` again whenever a poll in it unwinds: one net under many polls. Under each it would cost more than the
+    /// poll.
+    #[inline]
+    fn caught<T>(&self, mut code: impl FnMut() -> T) -> T {
+        loop {
+            match catch_unwind(AssertUnwindSafe(&mut code)) {
+                Ok(value) => return value,
+                Err(payload) => self.unwound(payload),
+            }
+        }
+    }
+
+    #[inline]
+    fn run_next(&self, most: usize) {
+        for _ in 0..most {
+            let Some(task) = self.home.local().run_queue.pop() else { return };
             let task = TaskRef(task);
             self.run_task(task, &borrowed_waker(&task));
         }
-        ready
+    }
+
+    /// A poll unwound: the future that it was of has ended so.
+    #[cold]
+    fn unwound(&self, payload: Payload) {
+        // Else it was an observer's, whose panics are the program's.
+        let Some(task) = here::end_unwound_poll() else { resume_unwind(payload) };
+        let ending = task.end(JoinError::Panicked(payload));
+        self.complete(task, ending);
+    }
+
+    /// How many polls there were since the runtime began.
+    #[inline]
+    pub(crate) fn polls(&self) -> usize {
+        self.polls.get()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -210,10 +263,11 @@ impl Executor {
     fn run_task(&self, task: TaskRef, waker: &Waker) {
         let header = task.header();
         let id = header.id();
+        self.polls.set(self.polls.get() + 1);
         self.observers.tell(|observer| observer.poll_began(id));
         match header.owner.begin_poll() {
             Begin::Cancel => {
-                let ending = task.cancel();
+                let ending = task.end(JoinError::Cancelled);
                 self.complete(task, ending);
             }
             Begin::Poll => match task.poll(&mut Context::from_waker(waker)) {
@@ -227,7 +281,7 @@ impl Executor {
     #[inline]
     fn wait(&self, task: TaskRef, id: TaskId) {
         self.observers.tell(|observer| {
-            observer.poll_ended(id, task.header().wait.get());
+            observer.poll_ended(id, task.header().wait());
             // Where there is a book, that knows better.
             if self.book.get().is_none() && self.is_lost(task) {
                 observer.waker_lost(id);
@@ -247,26 +301,36 @@ impl Executor {
     #[inline]
     fn complete(&self, task: TaskRef, ending: Ending) {
         let header = task.header();
-        let (id, key) = (header.id(), header.key.get());
-        let record = self.live.borrow_mut().remove(key as usize);
-        if let Some(extras) = record.extras {
-            self.drop_locals(id, *extras);
+        let id = header.id();
+        task.leave();
+        if header.has_details() {
+            self.drop_locals(id, header);
         }
         let outcome = header.owner.complete();
+        let joiner = if header.has_details() { task.take_details() } else { None };
         self.observers.tell(|observer| observer.task_ended(id, ending));
         match outcome {
             Outcome::Keep => {
-                if let Some(joiner) = header.take_joiner() {
-                    self.contained(id, || joiner.wake());
+                if let Some(joiner) = joiner {
+                    self.wake_joiner(id, joiner);
                 }
             }
             Outcome::Discard => self.discard(task),
         }
     }
 
+    #[inline]
+    fn wake_joiner(&self, id: TaskId, joiner: Waker) {
+        if crate::task::is_ours(&joiner) {
+            return joiner.wake();
+        }
+        self.contained(id, || joiner.wake());
+    }
+
     /// One by one: the panic of one is not that of another.
-    #[cold]
-    fn drop_locals(&self, id: TaskId, extras: Extras) {
+    #[inline(never)]
+    fn drop_locals(&self, id: TaskId, header: &Header) {
+        let Some(extras) = header.take_extras() else { return };
         for local in extras.into_locals() {
             self.contained(id, || drop(local));
         }
@@ -287,8 +351,8 @@ impl Executor {
         if let Some(payload) = unsafe { task.discard() } {
             report(task, payload);
         }
-        // SAFETY: T4: complete and without a handle: the home's reference ends here.
-        unsafe { task.release() };
+        // SAFETY: T2 as above; T4: complete and without a handle: the home's reference ends here.
+        unsafe { task.release_home() };
     }
 
     /// Runs somebody's waker or drop; a panic of it is reported like one of the task itself.
@@ -304,25 +368,26 @@ impl Executor {
         let turning = self.home.turn();
         // Once: a thread that spawns without a pause would keep us here for ever. What comes later is closed out below.
         self.take_in();
-        while !self.live.borrow().is_empty() {
+        while self.live().len() > 0 {
             self.end_all();
         }
         self.closed.set(true);
         for task in self.home.close() {
             self.arrive_last(TaskRef(task));
         }
-        self.end_all();
+        if self.live().len() > 0 {
+            self.end_all();
+        }
         drop(turning);
     }
 
     fn end_all(&self) {
         let mut all: Vec<(TaskId, usize)> =
-            self.live.borrow().iter().map(|(key, record)| (record.task.header().id(), key)).collect();
+            self.live().all().map(|task| (task.header().id(), task.header().place())).collect();
         all.sort_unstable();
-        for (id, key) in all {
-            // The drop of an earlier one cannot end a later one, but its key may serve a new task by now.
-            let task = self.live.borrow().get(key).map(|record| record.task);
-            if let Some(task) = task.filter(|task| task.header().id() == id) {
+        for (id, place) in all {
+            // The drop of an earlier one cannot end a later one, but its place may be a new task's by now.
+            if let Some(task) = self.live().get(place).filter(|task| task.header().id() == id) {
                 // The queue counts no references, so nothing may stand in it that is about to go. Nothing is polled
                 // any more.
                 while self.home.local().run_queue.pop().is_some() {}
@@ -334,8 +399,7 @@ impl Executor {
     /// Ends one task, if it lives, as an abort does, but now.
     pub(crate) fn end_now(&self, id: TaskId) {
         let _turning = self.home.turn();
-        let task = self.live.borrow().iter().map(|(_, record)| record.task).find(|task| task.header().id() == id);
-        let Some(task) = task else { return };
+        let Some(task) = self.live().find(id) else { return };
         let queue = &self.home.local().run_queue;
         for _ in 0..queue.len() {
             let Some(other) = queue.pop() else { break };
@@ -350,20 +414,21 @@ impl Executor {
     fn end(&self, task: TaskRef) {
         self.observers.tell(|observer| observer.poll_began(task.header().id()));
         task.header().owner.begin_last();
-        let ending = task.cancel();
+        let ending = task.end(JoinError::Cancelled);
         self.complete(task, ending);
     }
 
     /// Calls `seen` for each live task, in no order.
     pub(crate) fn for_each(&self, mut seen: impl FnMut(TaskView)) {
-        for (_, record) in self.live.borrow().iter() {
+        for task in self.live().all() {
+            let header = task.header();
             seen(TaskView {
-                id: record.task.header().id(),
-                name: record.extras.as_ref().and_then(|extras| extras.name.clone()),
-                spawned_at: record.task.header().at(),
-                wait: record.task.header().wait.get(),
-                ready: record.task.header().owner.is_queued(),
-                is_lost: !record.task.header().owner.is_running() && self.is_lost(record.task),
+                id: header.id(),
+                name: header.name(),
+                spawned_at: header.at(),
+                wait: header.wait(),
+                ready: header.owner.is_queued(),
+                is_lost: !header.owner.is_running() && self.is_lost(task),
             });
         }
     }
@@ -375,26 +440,9 @@ impl Executor {
         queue
     }
 
-    /// The name of the task with this key.
-    pub(crate) fn name(&self, task: u32) -> Option<Rc<str>> {
-        self.live.borrow().get(task as usize)?.extras.as_ref()?.name.clone()
-    }
-
-    /// A local value of the task with this key.
-    pub(crate) fn local(&self, task: u32, key: LocalKey) -> Option<Rc<dyn Any>> {
-        self.live.borrow().get(task as usize)?.extras.as_ref()?.local(key)
-    }
-
-    /// Gives it one, and returns the one it had.
-    pub(crate) fn set_local(&self, task: u32, key: LocalKey, value: Rc<dyn Any>) -> Option<Rc<dyn Any>> {
-        if key.inherited {
-            self.inherits.set(true);
-        }
-        self.live.borrow_mut().get_mut(task as usize)?.extras.get_or_insert_default().set_local(key, value)
-    }
-
-    pub(crate) fn take_local(&self, task: u32, key: LocalKey) -> Option<Rc<dyn Any>> {
-        self.live.borrow_mut().get_mut(task as usize)?.extras.as_mut()?.take_local(key)
+    #[inline]
+    pub(crate) fn has_unobserved(&self) -> bool {
+        !self.home.local().unobserved.borrow().is_empty()
     }
 
     /// The panics that nobody awaited, since the last call.

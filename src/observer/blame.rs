@@ -1,6 +1,5 @@
 //! Who could end a wait: the task that is joined, the one that has the lock. And whether that goes round in a circle.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::Location;
 
@@ -67,33 +66,37 @@ pub(crate) fn leads_to(wait: &Wait) -> Option<TaskId> {
     }
 }
 
-/// The circles in which tasks wait for each other: each once, beginning with its smallest number.
-pub(crate) fn cycles(edges: &BTreeMap<TaskId, Vec<TaskId>>) -> Vec<Vec<TaskId>> {
-    let mut found = BTreeSet::new();
-    let mut done = BTreeSet::new();
-    for start in edges.keys() {
+/// The circles in which tasks wait for each other: each once, beginning with its smallest number. Of each task, in the
+/// order of their numbers: whom it waits for.
+pub(crate) fn cycles(edges: &[(TaskId, Vec<TaskId>)]) -> Vec<Vec<TaskId>> {
+    let place = |task: TaskId| edges.binary_search_by_key(&task, |(task, _)| *task).ok();
+    let mut found: Vec<Vec<TaskId>> = Vec::new();
+    let mut done = vec![false; edges.len()];
+    for start in 0..edges.len() {
         // Depth first, without recursion: the path, and how many edges of each on it were followed.
-        let mut path = vec![(*start, 0)];
+        let mut path = vec![(start, 0)];
         while let Some((task, followed)) = path.last_mut() {
-            let task = *task;
-            let next = edges.get(&task).and_then(|edges| edges.get(*followed)).copied();
-            *followed += 1;
-            let Some(next) = next else {
-                done.insert(task);
+            let Some(next) = edges[*task].1.get(*followed) else {
+                done[*task] = true;
                 path.pop();
                 continue;
             };
+            *followed += 1;
+            // Who waits for nobody is in no circle.
+            let Some(next) = place(*next) else { continue };
             if let Some(at) = path.iter().position(|(on_path, _)| *on_path == next) {
-                let mut cycle: Vec<TaskId> = path[at..].iter().map(|(task, _)| *task).collect();
+                let mut cycle: Vec<TaskId> = path[at..].iter().map(|(task, _)| edges[*task].0).collect();
                 let smallest = (0..cycle.len()).min_by_key(|at| cycle[*at]).unwrap_or(0);
                 cycle.rotate_left(smallest);
-                found.insert(cycle);
-            } else if !done.contains(&next) {
+                if let Err(place) = found.binary_search(&cycle) {
+                    found.insert(place, cycle);
+                }
+            } else if !done[next] {
                 path.push((next, 0));
             }
         }
     }
-    found.into_iter().collect()
+    found
 }
 
 /// A circle in words.
@@ -115,7 +118,7 @@ mod tests {
 
     fn of(edges: &[(u64, &[u64])]) -> Vec<Vec<u64>> {
         let edges = edges.iter().map(|(from, to)| (TaskId(*from), to.iter().copied().map(TaskId).collect()));
-        let found = cycles(&edges.collect());
+        let found = cycles(&edges.collect::<Vec<_>>());
         found.into_iter().map(|cycle| cycle.into_iter().map(TaskId::number).collect()).collect()
     }
 
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn a_long_chain_takes_no_stack() {
         let chain: Vec<(u64, Vec<u64>)> = (1..=20_000).map(|n| (n, vec![n + 1])).collect();
-        let edges = chain.iter().map(|(from, to)| (TaskId(*from), to.iter().copied().map(TaskId).collect())).collect();
-        assert!(cycles(&edges).is_empty());
+        let edges = chain.iter().map(|(from, to)| (TaskId(*from), to.iter().copied().map(TaskId).collect()));
+        assert!(cycles(&edges.collect::<Vec<_>>()).is_empty());
     }
 }

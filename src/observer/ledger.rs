@@ -1,7 +1,7 @@
 //! [`Ledger`]: what the events add up to, with origins: which task set this timer, and registered that descriptor.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::Location;
@@ -36,9 +36,9 @@ pub struct Ledger {
 
 #[derive(Default)]
 struct Accounts {
-    tasks: BTreeMap<TaskId, Entry>,
-    timers: BTreeMap<usize, Option<TaskId>>,
-    sources: BTreeMap<u64, (RawFd, Option<TaskId>)>,
+    tasks: HashMap<u64, Entry>,
+    timers: HashMap<u64, Option<TaskId>>,
+    sources: HashMap<u64, (RawFd, Option<TaskId>)>,
     /// The poll under way; polls nest if a task turns a runtime.
     polls: Vec<TaskId>,
 }
@@ -98,7 +98,7 @@ impl Ledger {
     /// assert!(coracle::observer::Ledger::new().tasks().is_empty());
     /// ```
     pub fn tasks(&self) -> Vec<Entry> {
-        self.accounts.borrow().tasks.values().cloned().collect()
+        by_number(&self.accounts.borrow().tasks).map(|(_, entry)| entry.clone()).collect()
     }
 
     /// The timers that wait, by their numbers, and which task set each.
@@ -107,7 +107,7 @@ impl Ledger {
     /// assert!(coracle::observer::Ledger::new().timers().is_empty());
     /// ```
     pub fn timers(&self) -> Vec<(usize, Option<TaskId>)> {
-        self.accounts.borrow().timers.iter().map(|(timer, task)| (*timer, *task)).collect()
+        by_number(&self.accounts.borrow().timers).map(|(timer, task)| (timer as usize, *task)).collect()
     }
 
     /// The registered descriptors, by their tokens, and which task registered each.
@@ -116,7 +116,7 @@ impl Ledger {
     /// assert!(coracle::observer::Ledger::new().sources().is_empty());
     /// ```
     pub fn sources(&self) -> Vec<(u64, RawFd, Option<TaskId>)> {
-        self.accounts.borrow().sources.iter().map(|(source, (fd, task))| (*source, *fd, *task)).collect()
+        by_number(&self.accounts.borrow().sources).map(|(source, (fd, task))| (source, *fd, *task)).collect()
     }
 
     /// Which task is being polled.
@@ -125,17 +125,25 @@ impl Ledger {
     }
 
     fn change(&self, task: TaskId, change: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self.accounts.borrow_mut().tasks.get_mut(&task) {
+        if let Some(entry) = self.accounts.borrow_mut().tasks.get_mut(&task.0) {
             change(entry);
         }
     }
+}
+
+/// What such a map has, in the order of the numbers. (An ordered map would cost more at each event, and seven times the
+/// code.)
+fn by_number<T>(map: &HashMap<u64, T>) -> impl Iterator<Item = (u64, &T)> {
+    let mut numbers: Vec<u64> = map.keys().copied().collect();
+    numbers.sort_unstable();
+    numbers.into_iter().filter_map(|number| Some((number, map.get(&number)?)))
 }
 
 impl Observer for Ledger {
     fn task_spawned(&self, task: TaskId, at: &'static Location<'static>) {
         let since = self.clock.now();
         let entry = Entry { task, name: None, spawned_at: at, polls: 0, wait: None, since, is_lost: false };
-        self.accounts.borrow_mut().tasks.insert(task, entry);
+        self.accounts.borrow_mut().tasks.insert(task.0, entry);
     }
 
     fn task_named(&self, task: TaskId, name: &Rc<str>) {
@@ -166,7 +174,7 @@ impl Observer for Ledger {
 
     fn task_ended(&self, task: TaskId, _: Ending) {
         let mut accounts = self.accounts.borrow_mut();
-        accounts.tasks.remove(&task);
+        accounts.tasks.remove(&task.0);
         if accounts.polls.last() == Some(&task) {
             accounts.polls.pop();
         }
@@ -183,15 +191,15 @@ impl Observer for Ledger {
 
     fn timer_set(&self, timer: usize, _: Duration) {
         let task = self.polled();
-        self.accounts.borrow_mut().timers.insert(timer, task);
+        self.accounts.borrow_mut().timers.insert(timer as u64, task);
     }
 
     fn timer_fired(&self, timer: usize) {
-        self.accounts.borrow_mut().timers.remove(&timer);
+        self.accounts.borrow_mut().timers.remove(&(timer as u64));
     }
 
     fn timer_cancelled(&self, timer: usize) {
-        self.accounts.borrow_mut().timers.remove(&timer);
+        self.accounts.borrow_mut().timers.remove(&(timer as u64));
     }
 }
 

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::local::with_task;
-use super::stall::OnStall;
+use super::stall::{JUDGE, Judge, OnStall};
 use super::turn::Loop;
 use super::{Runtime, current_or_error, surroundings};
 use crate::choices::Choices;
-use crate::executor::Executor;
+use crate::executor::Deviation;
 use crate::observer::{Observer, Observers};
 use crate::sys::{Hook, VirtualClock, World};
-use crate::task::JoinHandle;
+use crate::task::{JoinHandle, here};
+use crate::timers::SHARED_WITHIN;
 
 /// What becomes of the panic of a task that nobody awaited. (The panic hook has reported it when it happened.)
 ///
@@ -57,16 +57,24 @@ pub struct RuntimeBuilder {
     world: Option<World>,
     observers: Observers,
     panic_policy: PanicPolicy,
-    choices: Option<Choices>,
+    deviation: Option<Deviation>,
     on_stall: OnStall,
     hang_after: Option<Duration>,
+    /// Said by whoever asks for verdicts.
+    judge: Option<&'static Judge>,
+    spin: Duration,
+    coalesce: Option<Duration>,
     hook: Option<Arc<dyn Hook>>,
 }
 
 impl RuntimeBuilder {
     /// The settings of a runtime of which nothing is said, here.
     pub(super) fn new() -> RuntimeBuilder {
-        surroundings::apply(RuntimeBuilder::default())
+        // Made in either branch, so that it is built in its place: to move it is a good part of what a runtime costs.
+        match surroundings::settings() {
+            None => RuntimeBuilder::default(),
+            Some(settings) => settings(RuntimeBuilder::default()),
+        }
     }
 
     /// The world in which the runtime lives. Default: [`World::kernel`].
@@ -118,8 +126,9 @@ impl RuntimeBuilder {
     /// use coracle::{Runtime, testing::Choices};
     /// Runtime::builder().choices(Choices::seeded(7)).build().block_on(async {});
     /// ```
+    #[cfg(feature = "testing")]
     pub fn choices(mut self, choices: Choices) -> RuntimeBuilder {
-        self.choices = Some(choices);
+        self.deviation = Some(Deviation::new(choices));
         self
     }
 
@@ -154,6 +163,7 @@ impl RuntimeBuilder {
     /// ```
     pub fn on_stall(mut self, on_stall: OnStall) -> RuntimeBuilder {
         self.on_stall = on_stall;
+        self.judge = Some(&JUDGE);
         self
     }
 
@@ -171,6 +181,51 @@ impl RuntimeBuilder {
     /// ```
     pub fn hang_after(mut self, limit: Duration) -> RuntimeBuilder {
         self.hang_after = Some(limit);
+        self.judge = Some(&JUDGE);
+        self
+    }
+
+    /// [`block_on`](Runtime::block_on) looks at the world again and again before it sleeps, for at most so long, if what
+    /// it waits for has lately come within that time. Default: zero, never.
+    ///
+    /// A thread needs some ten or twenty microseconds to fall asleep and to wake up, which is most of the time of a
+    /// dialogue with one peer on the same machine, or with another thread. That is saved, for a processor that works
+    /// meanwhile; so it is worth nothing where the other side needs the same processor. Fifty microseconds is a good
+    /// value; less than twenty is as good as zero, since the first gaps are slept through and waking up counts.
+    ///
+    /// A call begins without. Each gap that is longer halves the time; a program whose gaps are all longer spins for less
+    /// than twice `most` in all, and one that has nothing to do sleeps, with one look more at the world before each
+    /// sleep. With [`Duration::MAX`] it never sleeps, once it has been woken.
+    ///
+    /// There is no spinning in [`turn`](Runtime::turn), in a world whose clock programs move, nor in a `block_on` that
+    /// [gives up](Runtime::try_block_on).
+    ///
+    /// ```
+    /// # use coracle::Runtime;
+    /// # use std::time::Duration;
+    /// let runtime = Runtime::builder().spin(Duration::from_micros(50)).build();
+    /// assert_eq!(runtime.block_on(async { coracle::task::yield_now().await; 6 * 7 }), 42);
+    /// ```
+    pub fn spin(mut self, most: Duration) -> RuntimeBuilder {
+        self.spin = most;
+        self
+    }
+
+    /// Timers that are due within this time after the next one wait for each other, so that one wake-up serves them all.
+    /// They fire in order, none is early, and none is later than this for it; one that is alone is not kept back.
+    /// Default: ten microseconds, which is less than a wake-up costs; zero in a world whose clock programs move.
+    ///
+    /// Where time-outs need not be exact, a millisecond makes many of them several times cheaper. With [`Duration::MAX`]
+    /// timers that are not alone fire only when something else wakes the runtime.
+    ///
+    /// ```
+    /// # use coracle::Runtime;
+    /// # use std::time::Duration;
+    /// let runtime = Runtime::builder().coalesce(Duration::from_millis(1)).build();
+    /// runtime.block_on(async { coracle::time::sleep(Duration::from_millis(2)).await });
+    /// ```
+    pub fn coalesce(mut self, within: Duration) -> RuntimeBuilder {
+        self.coalesce = Some(within);
         self
     }
 
@@ -181,12 +236,18 @@ impl RuntimeBuilder {
     /// ```
     pub fn build(self) -> Runtime {
         let world = self.its_world();
-        let event_loop = Loop::new(world, self.observers, self.panic_policy, self.hang_after, self.choices);
+        // A look at the world moves no clock that programs move: a loop would spin there for ever.
+        let spin = if world.clock().is_none() { self.spin } else { Duration::ZERO };
+        // There, too, nothing is won by a wake-up less, and programs count on the very moment.
+        let coalesce = self.coalesce.unwrap_or(if world.clock().is_none() { SHARED_WITHIN } else { Duration::ZERO });
+        let event_loop =
+            Loop::new(world, self.observers, self.panic_policy, self.hang_after, spin, coalesce, self.deviation);
         let judged = self.on_stall == OnStall::Panic || self.hang_after.is_some();
-        if judged {
-            event_loop.keep_book();
+        let judge = self.judge.filter(|_| judged);
+        if let Some(judge) = judge {
+            (judge.begin)(&event_loop);
         }
-        Runtime::from_loop(event_loop, judged)
+        Runtime::from_loop(event_loop, judge)
     }
 }
 
@@ -254,5 +315,5 @@ impl Builder {
 /// assert_eq!(coracle::task::name(), None);
 /// ```
 pub fn name() -> Option<Rc<str>> {
-    with_task(Executor::name)
+    here::with_task(|task| task.name()).flatten()
 }

@@ -70,9 +70,15 @@ impl Drop for Entered {
 
 /// Looks at the innermost runtime that this thread is inside of. The frame of its `Entered` lies below this one.
 #[inline]
-fn with_current<T>(look: impl FnOnce(Option<&Loop>) -> T) -> T {
+pub(super) fn with_current<T>(look: impl FnOnce(Option<&Loop>) -> T) -> T {
     // SAFETY: an `Entered` further down on this stack holds the loop until this has returned.
     look(unsafe { CURRENT.with(Cell::get).as_ref() })
+}
+
+/// The same, for a look that needs a runtime. `None`: there is none.
+#[inline]
+pub(crate) fn inside<T>(look: impl FnOnce(&Loop) -> T) -> Option<T> {
+    with_current(|current| current.map(look))
 }
 
 /// The innermost runtime that this thread is inside of.
@@ -117,6 +123,7 @@ fn find(home: &HomeRef) -> Result<Rc<Loop>, Away> {
 /// Runs `errand` in the runtime of `home`: now, if that is this thread's; from elsewhere it travels home through the
 /// inbox and runs at the next turn; not at all if that runtime has ended. What is dropped gives back so what it has at
 /// home.
+#[inline]
 pub(crate) fn at_home(home: &HomeRef, errand: impl FnOnce(&Loop) + Send + 'static) {
     let mut errand = Some(errand);
     let mut run = |event_loop: &Loop| errand.take().map(|errand| errand(event_loop));

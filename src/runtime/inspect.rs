@@ -63,16 +63,22 @@ pub struct SourceView {
     pub writing: usize,
 }
 
-pub(super) fn snapshot(event_loop: &Loop) -> Snapshot {
-    let (mut tasks, mut timers, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+/// The live tasks, the oldest first.
+pub(super) fn tasks(event_loop: &Loop) -> Vec<TaskView> {
+    let mut tasks = Vec::new();
     event_loop.executor.for_each(|task| tasks.push(task));
+    tasks.sort_unstable_by_key(|task: &TaskView| task.id);
+    tasks
+}
+
+pub(super) fn snapshot(event_loop: &Loop) -> Snapshot {
+    let (mut timers, mut sources) = (Vec::new(), Vec::new());
     event_loop.timers.for_each(|timer, deadline| timers.push(TimerView { timer, deadline }));
     event_loop.reactor.for_each(|source, fd, ready, reading, writing| {
         sources.push(SourceView { source, fd, bits: ready.bits(), reading, writing });
     });
-    tasks.sort_by_key(|task: &TaskView| task.id);
     timers.sort_by_key(|timer| (timer.deadline, timer.timer));
     sources.sort_by_key(|source| source.source);
     let (queue, stale_events) = (event_loop.executor.queue(), event_loop.reactor.stale_events());
-    Snapshot { queue, tasks, timers, sources, stale_events }
+    Snapshot { queue, tasks: tasks(event_loop), timers, sources, stale_events }
 }

@@ -1,6 +1,6 @@
 //! Values that belong to a task: [`Local`], a key to one.
 //!
-//! The values lie with the executor's record of the task (`executor/extras.rs`). Here is what a key is: the address of a
+//! The values lie with the task's details (`task/extras.rs`). Here is what a key is: the address of a
 //! `static`. Nothing is looked up by type or by name, and a task that has no values pays nothing.
 
 use std::any::Any;
@@ -10,9 +10,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::current::on;
-use crate::executor::{Executor, LocalKey};
-use crate::task::here;
+use crate::task::{LocalKey, here};
 
 /// A value that each task has for itself, found by a `static` key: a request's number, a span of a trace.
 ///
@@ -58,9 +56,16 @@ pub struct Local<T> {
 /// static NUMBER: Local<u32> = Local::new();
 /// assert_eq!(NUMBER.set(5).unwrap_err().0, 5);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no task is running here: a task-local value can only be set inside of one")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NoTask<T>(pub T);
+
+impl<T> fmt::Display for NoTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no task is running here: a task-local value can only be set inside of one")
+    }
+}
+
+impl<T> std::error::Error for NoTask<T> {}
 
 impl<T> fmt::Debug for NoTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,7 +113,7 @@ impl<T: 'static> Local<T> {
     /// });
     /// ```
     pub fn get(&'static self) -> Option<Rc<T>> {
-        self.typed(with_task(|executor, task| executor.local(task, self.key()))?)
+        self.typed(here::with_task(|task| task.extras(|extras| extras.local(self.key())))???)
     }
 
     /// Gives the running task a value. The one that it had, if any.
@@ -125,13 +130,13 @@ impl<T: 'static> Local<T> {
     /// ```
     pub fn set(&'static self, value: T) -> Result<Option<Rc<T>>, NoTask<T>> {
         let mut value = Some(value);
-        let old = with_task(|executor, task| {
+        let old = here::with_task(|task| {
             let value = Rc::new(value.take()?);
-            executor.set_local(task, self.key(), value)
+            task.set_local(self.key(), value)
         });
         match value {
             Some(value) => Err(NoTask(value)),
-            None => Ok(old.and_then(|old| self.typed(old))),
+            None => Ok(old.flatten().and_then(|old| self.typed(old))),
         }
     }
 
@@ -145,7 +150,7 @@ impl<T: 'static> Local<T> {
     /// });
     /// ```
     pub fn take(&'static self) -> Option<Rc<T>> {
-        self.typed(with_task(|executor, task| executor.take_local(task, self.key()))?)
+        self.typed(here::with_task(|task| task.extras(|extras| extras.take_local(self.key())))???)
     }
 
     fn key(&'static self) -> LocalKey {
@@ -156,12 +161,6 @@ impl<T: 'static> Local<T> {
         // A key that was leaked and freed again might have had this address: then it is none of ours.
         value.downcast().ok()
     }
-}
-
-/// Looks with the executor and the key of the task that is being polled on this thread, whichever runtime this thread is
-/// inside of.
-pub(super) fn with_task<T>(look: impl FnOnce(&Executor, u32) -> Option<T>) -> Option<T> {
-    here::with_key(|home, task| on(home, |event_loop| look(&event_loop.executor, task)).ok())??
 }
 
 impl<T: 'static> Default for Local<T> {

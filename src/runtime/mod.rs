@@ -10,6 +10,7 @@ mod extensions;
 mod inspect;
 mod local;
 mod spawner;
+mod spin;
 mod stall;
 mod surroundings;
 mod table;
@@ -29,11 +30,12 @@ use crate::projection::future_beside;
 use crate::task::{JoinError, JoinHandle};
 
 pub use builder::{Builder as TaskBuilder, PanicPolicy, RuntimeBuilder, name};
-pub(crate) use current::{at_home, current, current_or_error, on};
+pub(crate) use current::{at_home, current, current_or_error, inside, on};
 pub use inspect::{Snapshot, SourceView, TimerView};
 pub use local::{Local, NoTask};
 pub use spawner::{RemoteHandle, SpawnError, Spawner};
 pub use stall::OnStall;
+use stall::{JUDGE, Judge};
 pub(crate) use surroundings::world_here;
 pub use surroundings::{everywhere, within};
 pub use table::{Stall, Stuck, StuckOn};
@@ -57,7 +59,7 @@ pub use turn::{Budget, Turn};
 pub struct Runtime {
     event_loop: Rc<Loop>,
     /// `block_on` panics when there is a verdict.
-    judged: bool,
+    judge: Option<&'static Judge>,
 }
 
 impl Runtime {
@@ -82,9 +84,9 @@ impl Runtime {
         RuntimeBuilder::new()
     }
 
-    fn from_loop(event_loop: Rc<Loop>, judged: bool) -> Runtime {
+    fn from_loop(event_loop: Rc<Loop>, judge: Option<&'static Judge>) -> Runtime {
         current::register(&event_loop);
-        Runtime { event_loop, judged }
+        Runtime { event_loop, judge }
     }
 
     /// Runs until `future` is done, and everything that was spawned meanwhile as far as it comes. Tasks that are left
@@ -104,9 +106,9 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        match self.run(future, self.judged, Location::caller()) {
+        match self.run(future, self.judge, Location::caller()) {
             Ok(output) => output,
-            Err(stall) => panic!("{stall}"),
+            Err(stall) => panic!("{}", self.judge.map_or_else(String::new, |judge| (judge.table)(&stall))),
         }
     }
 
@@ -138,11 +140,16 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn try_block_on<F: Future>(&self, future: F) -> Result<F::Output, Stall> {
-        self.run(future, true, Location::caller())
+        self.run(future, Some(&JUDGE), Location::caller())
     }
 
-    fn run<F: Future>(&self, future: F, judged: bool, at: &'static Location<'static>) -> Result<F::Output, Stall> {
-        let ended = self.run_to_the_end(future, judged, at);
+    fn run<F: Future>(
+        &self,
+        future: F,
+        judge: Option<&Judge>,
+        at: &'static Location<'static>,
+    ) -> Result<F::Output, Stall> {
+        let ended = self.run_to_the_end(future, judge, at);
         self.event_loop.keep_descriptor_true();
         let (output, own) = match ended? {
             Ok(output) => (Some(output), None),
@@ -156,7 +163,7 @@ impl Runtime {
     fn run_to_the_end<F: Future>(
         &self,
         future: F,
-        judged: bool,
+        judge: Option<&Judge>,
         at: &'static Location<'static>,
     ) -> Result<Result<F::Output, JoinError>, Stall> {
         assert!(
@@ -164,15 +171,16 @@ impl Runtime {
             "block_on inside a task of the same runtime: it would wait for itself; `.await` instead"
         );
         let _current = current::enter(&self.event_loop);
+        // From here on this thread is at home, so that the main task comes and goes as cheaply as any.
+        let _turning = self.event_loop.executor.home().turn();
         let main = Main { future, rest: Returned(self.event_loop.clone()) };
         // SAFETY: `Ended` does not let go of this frame before the task has ended, so `main` and all that it borrows
         // live longer; and it is not the caller's to forget.
         let handle = unsafe { self.event_loop.executor.spawn_unchecked(main, None, at) };
         let mut ended = Ended { event_loop: &self.event_loop, handle };
-        if judged {
-            self.event_loop.run_until_judged()?;
-        } else {
-            self.event_loop.run_until_main_returns();
+        match judge {
+            None => self.event_loop.run_until_main_returns(),
+            Some(judge) => (judge.run)(&self.event_loop)?,
         }
         Ok(ended.output())
     }
@@ -405,10 +413,11 @@ impl<T> Drop for Ended<'_, T> {
 /// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    match current() {
-        Some(event_loop) => event_loop.spawn(future, None, Location::caller()),
+    let at = Location::caller();
+    current::with_current(|current| match current {
+        Some(event_loop) => event_loop.spawn(future, None, at),
         None => panic!("spawn: no runtime on this thread; call it inside `block_on`, or use `Runtime::spawn`"),
-    }
+    })
 }
 
 /// Runs `future` on a runtime of its own: the shortest way from `main` into `async`.

@@ -50,9 +50,15 @@ impl Drop for Spawner {
 /// let error = spawner.spawn(|| async {}).unwrap_err();
 /// assert_eq!(error.to_string(), "the runtime has ended");
 /// ```
-#[derive(thiserror::Error)]
-#[error("the runtime has ended")]
 pub struct SpawnError<F>(pub F);
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime has ended")
+    }
+}
+
+impl<F> std::error::Error for SpawnError<F> {}
 
 impl<F> fmt::Debug for SpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,9 +12,8 @@
 //! A thread that has a `JoinHandle` or a socket of this runtime, and will abort the one or drop the other, leaves no
 //! trace here: that is the way to be judged wrongly. Nothing of this runs unless verdicts are asked for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::table::Stall;
@@ -42,13 +41,24 @@ pub enum OnStall {
     Panic,
 }
 
+/// What a runtime does that is to come to verdicts. [`JUDGE`] is the only one; it is reached by way of the methods that
+/// ask for verdicts alone, so that a program that does not is not linked with a fifth of a megabyte that it never runs.
+pub(super) struct Judge {
+    pub(super) begin: fn(&Loop),
+    pub(super) run: fn(&Loop) -> Result<(), Stall>,
+    pub(super) table: fn(&Stall) -> String,
+}
+
+pub(super) static JUDGE: Judge =
+    Judge { begin: Loop::keep_book, run: Loop::run_until_judged, table: ToString::to_string };
+
 /// How many turns in a row must have found nothing to do. A world that holds back events for a while lets go of them in
 /// one of the next; a wake that was on its way from another thread has arrived.
 const QUIET_TURNS: usize = 3;
 
 impl Loop {
     /// Turns until the main future is gone, or there is a verdict.
-    pub(super) fn run_until_judged(&self) -> Result<(), Stall> {
+    fn run_until_judged(&self) -> Result<(), Stall> {
         self.keep_book();
         let limit = self.hang_after.map(|limit| (limit, Watch::begin(self, limit)));
         let mut quiet = 0;
@@ -76,7 +86,7 @@ impl Loop {
     }
 
     /// Notes from now on which wakers are kept.
-    pub(super) fn keep_book(&self) {
+    fn keep_book(&self) {
         self.executor.keep_book(|| Book::new(self.world().clone()));
     }
 
@@ -112,32 +122,55 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A thread that ends the loop's sleep when a time has passed; until it is dropped.
 struct Watch {
     is_over: Arc<AtomicBool>,
-    /// Closed by the drop.
-    _done: Option<Sender<()>>,
+    done: Arc<Done>,
+}
+
+/// Whether a [`Watch`] was dropped.
+#[derive(Default)]
+struct Done {
+    is: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Done {
+    /// Whether it is so before that time has passed.
+    fn within(&self, limit: Duration) -> bool {
+        let is = self.is.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(is, limit, |is| !*is);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        *self.done.is.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.done.changed.notify_one();
+    }
 }
 
 impl Watch {
     /// In real time, whatever the runtime's clock is. If there can be no thread, the limit is not kept.
     fn begin(event_loop: &Loop, limit: Duration) -> Watch {
-        let (done, is_done) = channel();
+        let done = Arc::<Done>::default();
+        let is_done = done.clone();
         let is_over = Arc::new(AtomicBool::new(false));
         let (over, home) = (is_over.clone(), event_loop.executor.home().home().clone());
         let polled = event_loop.executor.polled();
         let body = move || {
-            if is_done.recv_timeout(limit) != Err(RecvTimeoutError::Timeout) {
+            if is_done.within(limit) {
                 return;
             }
             over.store(true, Ordering::Release);
             home.notify();
-            if is_done.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            if !is_done.within(GRACE) {
                 let who = polled().map_or_else(String::new, |(task, at)| format!(" {task}, spawned at {at},"));
                 eprintln!(
                     "coracle: hung: after {limit:.0?} a poll of{who} has not returned, and cannot be interrupted"
                 );
             }
         };
-        let thread = World::kernel().thread("coracle-limit", Box::new(body));
-        Watch { is_over, _done: thread.is_ok().then_some(done) }
+        let _ = World::kernel().thread("coracle-limit", Box::new(body));
+        Watch { is_over, done }
     }
 
     fn is_over(&self) -> bool {

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use super::{RuntimeBuilder, current};
 use crate::sys::World;
 
-type Settings = Rc<dyn Fn(RuntimeBuilder) -> RuntimeBuilder>;
+pub(super) type Settings = Rc<dyn Fn(RuntimeBuilder) -> RuntimeBuilder>;
 
 thread_local! {
     static HERE: RefCell<Option<Settings>> = const { RefCell::new(None) };
@@ -57,15 +57,11 @@ pub fn everywhere(settings: fn(RuntimeBuilder) -> RuntimeBuilder) -> Result<(), 
     EVERYWHERE.set(settings)
 }
 
-/// These settings, changed as this place has it.
-pub(super) fn apply(builder: RuntimeBuilder) -> RuntimeBuilder {
-    // While the thread ends there are none any more.
+/// What this place does to the settings that a runtime begins with, if anything.
+pub(super) fn settings() -> Option<Settings> {
+    // While the thread ends there are none of its own any more.
     let here = HERE.try_with(|here| here.borrow().clone()).ok().flatten();
-    match (here, EVERYWHERE.get()) {
-        (Some(here), _) => here(builder),
-        (None, Some(everywhere)) => everywhere(builder),
-        (None, None) => builder,
-    }
+    here.or_else(|| EVERYWHERE.get().map(|everywhere| Rc::new(*everywhere) as Settings))
 }
 
 /// The world of the runtime that this thread is inside of, for what is made there and belongs to no runtime; outside of

@@ -1,11 +1,11 @@
 //! [`Stall`]: the table of all tasks and what they wait for, as data and for people.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::inspect::tasks;
 use super::turn::Loop;
 use crate::executor::TaskView;
 use crate::observer::{LockHolder, TaskId, Wait, blame};
@@ -93,11 +93,8 @@ pub struct StuckOn {
 impl Stall {
     /// The table of all live tasks now.
     pub(super) fn of(event_loop: &Loop, hung: Option<Duration>) -> Stall {
-        let mut views = Vec::new();
-        event_loop.executor.for_each(|view| views.push(view));
-        views.sort_by_key(|view: &TaskView| view.id);
-        let tasks: Vec<Stuck> = views.into_iter().map(|view| Stuck::of(event_loop, view)).collect();
-        let edges = tasks.iter().map(|stuck| (stuck.task, stuck.leads_to().collect())).collect::<BTreeMap<_, _>>();
+        let tasks: Vec<Stuck> = tasks(event_loop).into_iter().map(|view| Stuck::of(event_loop, view)).collect();
+        let edges = tasks.iter().map(|stuck| (stuck.task, stuck.leads_to().collect())).collect::<Vec<_>>();
         let (cycles, panicked) = (blame::cycles(&edges), event_loop.executor.panicked());
         Stall { findings: Box::new(Findings { hung, tasks, cycles, panicked }) }
     }

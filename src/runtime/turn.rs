@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use super::builder::PanicPolicy;
 use super::extensions::Extensions;
-use crate::choices::Choices;
-use crate::executor::Executor;
+use super::spin::Spin;
+use crate::executor::{Deviation, Executor};
 use crate::observer::Observers;
 use crate::reactor::Reactor;
 use crate::sys::{Readiness, Token, World};
@@ -101,8 +101,10 @@ pub(crate) struct Loop {
     panic_policy: PanicPolicy,
     /// After so much real time in `block_on`, if it is judged at all, it is given up.
     pub(super) hang_after: Option<Duration>,
-    /// Polls since the world was last looked at.
-    unseen: Cell<usize>,
+    /// How long `block_on` spins at most before it sleeps.
+    spin: Duration,
+    /// How many polls there had been when the world was last looked at.
+    looked_at: Cell<usize>,
     /// The main future of `block_on` is done.
     returned: Cell<bool>,
     /// Somebody outside waits on our descriptor, so it must tell the truth whenever no turn is under way.
@@ -117,20 +119,23 @@ impl Loop {
         observers: Observers,
         panic_policy: PanicPolicy,
         hang_after: Option<Duration>,
-        choices: Option<Choices>,
+        spin: Duration,
+        coalesce: Duration,
+        deviation: Option<Deviation>,
     ) -> Rc<Loop> {
         let home = HomeOwner::new(world.clone(), observers.clone());
         Rc::new_cyclic(|me| Loop {
             me: me.clone(),
-            executor: Executor::new(home, observers.clone(), choices),
+            executor: Executor::new(home, observers.clone(), deviation),
             reactor: Reactor::new(world.clone(), observers.clone()),
-            timers: Timers::new(world.now(), observers.clone()),
+            timers: Timers::new(world.now(), coalesce, observers.clone()),
             extensions: Extensions::default(),
             world,
             observers,
             panic_policy,
             hang_after,
-            unseen: Cell::new(0),
+            spin,
+            looked_at: Cell::new(0),
             returned: Cell::new(false),
             watched: Cell::new(false),
             notifying: Cell::new(false),
@@ -157,13 +162,19 @@ impl Loop {
         self.executor.take_in();
 
         // 2. Run the tasks that were ready when the turn began, within the budget.
-        let polled = self.executor.run(budget.polls.min(POLLS_BETWEEN_LOOKS - self.unseen.get()));
-        if !self.look_is_due(polled) {
+        let polled = self.executor.run(budget.polls.min(self.polls_left()));
+        if !self.look_is_due() {
             return Ok(Turn { polled, more: !self.executor.is_idle(), ..Turn::default() });
         }
 
+        let (ready, expired) = self.look(budget.wait)?;
+        Ok(Turn { polled, ready, expired, more: !self.executor.is_idle() })
+    }
+
+    /// The half of a turn that looks at the world.
+    fn look(&self, most: Option<Duration>) -> io::Result<(usize, usize)> {
         // 3. How long may we sleep?
-        let time = self.time_to_sleep(budget.wait);
+        let time = self.time_to_sleep(most);
 
         // 4. Wait for the world.
         let waited = self.wait(time);
@@ -174,22 +185,37 @@ impl Loop {
         // 6. Expire timers.
         let expired = if self.timers.is_empty() { 0 } else { self.timers.expire(self.now()) };
 
-        waited.map(|()| Turn { polled, ready, expired, more: !self.executor.is_idle() })
+        waited.map(|()| (ready, expired))
+    }
+
+    /// The turns of `block_on` up to one that looks at the world: those before it need not leave the runtime between.
+    fn turns(&self) -> io::Result<()> {
+        let _turning = self.executor.home().turn();
+        loop {
+            self.observers.tell(|observer| observer.turn_began());
+            self.executor.take_in();
+            self.executor.run_on(self.polls_left(), &self.returned);
+            if self.returned.get() || self.look_is_due() {
+                break;
+            }
+        }
+        if self.returned.get() { Ok(()) } else { self.look(None).map(|_| ()) }
     }
 
     /// Whether this turn looks at the world: if there is nothing to run, or it has run enough without looking, or if
     /// somebody watches our descriptor, which only a look brings up to date.
     #[inline]
-    fn look_is_due(&self, polled: usize) -> bool {
+    fn look_is_due(&self) -> bool {
         if self.returned.get() {
             return false;
         }
-        self.unseen.set(self.unseen.get() + polled);
-        let due = self.executor.is_idle() || self.unseen.get() >= POLLS_BETWEEN_LOOKS || self.watched.get();
-        if due {
-            self.unseen.set(0);
-        }
-        due
+        self.executor.is_idle() || self.polls_left() == 0 || self.watched.get()
+    }
+
+    /// How many polls there may be before the world is looked at.
+    #[inline]
+    fn polls_left(&self) -> usize {
+        POLLS_BETWEEN_LOOKS.saturating_sub(self.executor.polls().wrapping_sub(self.looked_at.get()))
     }
 
     fn time_to_sleep(&self, most: Option<Duration>) -> Option<Duration> {
@@ -199,7 +225,7 @@ impl Loop {
         // The clock is read only if a timer exists and we may sleep.
         let timer = match most {
             Some(Duration::ZERO) => None,
-            _ => self.timers.next().map(|deadline| deadline.saturating_duration_since(self.now())),
+            _ => self.timers.alarm().map(|deadline| deadline.saturating_duration_since(self.now())),
         };
         match (timer, most) {
             (Some(timer), Some(most)) => Some(timer.min(most)),
@@ -209,6 +235,7 @@ impl Loop {
 
     /// Sleeps, if it may, and collects events.
     fn wait(&self, time: Option<Duration>) -> io::Result<()> {
+        let seen = self.looked_at.replace(self.executor.polls());
         if time == Some(Duration::ZERO) {
             // If nothing is registered there is nothing to see; but what made a watched descriptor readable is taken.
             let blind = self.reactor.is_empty() && !self.watched.get();
@@ -218,7 +245,14 @@ impl Loop {
             self.nap(time);
             return Err(error);
         }
-        if !self.executor.home().park() {
+        if !self.executor.home().park_after_a_moment() {
+            // Something has come instead of the sleep: for that alone the world need not be looked at before its time.
+            // (It counts as a poll, since it need not lead to one.)
+            self.looked_at.set(seen.wrapping_sub(1));
+            if self.polls_left() > 0 && !self.watched.get() {
+                return Ok(());
+            }
+            self.looked_at.set(self.executor.polls());
             return self.reactor.wait(Some(Duration::ZERO));
         }
         self.observers.tell(|observer| observer.parking(time));
@@ -245,8 +279,11 @@ impl Loop {
 
     /// Turns until the main future is gone.
     pub(super) fn run_until_main_returns(&self) {
+        if let Some(spin) = Spin::new(self.spin) {
+            return self.run_spinning(spin);
+        }
         while !self.returned.get() {
-            if let Err(error) = self.turn(Budget::until_ready()) {
+            if let Err(error) = self.turns() {
                 self.bear(&error);
             }
         }
@@ -292,17 +329,22 @@ impl Loop {
 
     /// After a turn, and after anything outside of one that gives it work: the descriptor is readable iff there is
     /// something to do. Wakes do this by themselves, since the inbox is parked.
+    #[inline]
     pub(crate) fn keep_descriptor_true(&self) {
-        if !self.watched.get() || self.is_turning() {
-            return;
+        if self.watched.get() && !self.is_turning() {
+            self.make_descriptor_true();
         }
+    }
+
+    #[cold]
+    fn make_descriptor_true(&self) {
         let Ok(poller) = self.reactor.poller() else { return };
         let arrived = !self.executor.home().park();
         if arrived || !self.executor.is_idle() {
             self.executor.home().home().notify();
         }
         // A failure can only be injected: the timer is then late until the next turn, not lost.
-        let _ = poller.alarm(self.timers.next().map(|deadline| deadline.saturating_duration_since(self.now())));
+        let _ = poller.alarm(self.timers.alarm().map(|deadline| deadline.saturating_duration_since(self.now())));
     }
 
     // ---- for programs --------------------------------------------------------------------------------------------
@@ -341,11 +383,21 @@ impl Loop {
         self.extensions.clear();
         self.timers.shutdown();
         self.reactor.shutdown();
-        self.executor.home().set_notifier(None);
+        if self.notifying.get() {
+            self.executor.home().set_notifier(None);
+        }
     }
 
     /// The panics of tasks that nobody awaited, by the policy. `own` is that of the main future, which always goes on.
+    #[inline]
     pub(super) fn report_unobserved(&self, own: Option<task::Payload>) {
+        if own.is_some() || self.executor.has_unobserved() {
+            self.report_all_unobserved(own);
+        }
+    }
+
+    #[cold]
+    fn report_all_unobserved(&self, own: Option<task::Payload>) {
         let mut first = own;
         for panic in self.executor.take_unobserved() {
             if self.panic_policy != PanicPolicy::Propagate {

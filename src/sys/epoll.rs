@@ -14,10 +14,12 @@
 //! 4. `EPOLLHUP` and `EPOLLERR` come unasked, `EPOLLHUP` also *without* `EPOLLIN` (a pipe whose writer closed) and on a
 //!    socket that was never connected. Being edges, they come once: they cannot make the loop spin.
 //! 5. A registration belongs to the open file, not to the number: closing a descriptor of which a duplicate exists
-//!    leaves it behind. Hence `remove` before close.
+//!    leaves it behind. Hence `remove` before close, where there may be one; the last close takes it out by itself.
 //! 6. Every write to an eventfd is an edge, so the counter need never be read, but when it is full.
 //! 7. `epoll_pwait2` (Linux 5.11) takes nanoseconds; `epoll_wait` takes milliseconds, which are rounded *up*, so that
 //!    a deadline is never missed to the early side and no loop spins through the last millisecond.
+//!    Both add the thread's timer slack, by default 50 µs, and a thousandth of the time. A timerfd adds nothing, for a
+//!    call more.
 //! 8. A datagram that a full receiver refuses is an `EPOLLOUT` edge of its *sender*, whose memory it took and gave back:
 //!    waiting for that would spin. So an unconnected Unix socket does not wait for it (`net/retry.rs`).
 
@@ -27,13 +29,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::unix::{check, fresh};
 use super::super::{Event, Poller, Readiness, Token};
 
 /// How many events one wait takes in. What is left stays queued in the kernel, in order: no descriptor starves.
 const MOST_EVENTS: usize = 1024;
+
+type Room = [MaybeUninit<libc::epoll_event>; MOST_EVENTS];
+
+/// From here on what the kernel adds to a wait is more than 50 µs.
+const LONG: Duration = Duration::from_millis(50);
+
+/// For less than this it is not worth while to sleep: to set an alarm and to be woken by it takes longer, on any machine.
+const NO_SLEEP: Duration = Duration::from_micros(10);
 
 /// The token of our own descriptors. The reactor's tokens never have all bits set.
 const OURS: Token = Token::MAX;
@@ -45,6 +55,8 @@ pub(crate) struct KernelPoller {
     epoll: OwnedFd,
     notifier: OwnedFd,
     alarm: OnceLock<OwnedFd>,
+    /// The alarm was set for a wait, and may ring in a later one.
+    set: AtomicBool,
     /// Set when the kernel turned out to be older than `epoll_pwait2`, or a sandbox forbids it.
     coarse: AtomicBool,
 }
@@ -55,7 +67,13 @@ impl KernelPoller {
         let epoll = fresh(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: no pointers.
         let notifier = fresh(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        let poller = KernelPoller { epoll, notifier, alarm: OnceLock::new(), coarse: AtomicBool::new(false) };
+        let poller = KernelPoller {
+            epoll,
+            notifier,
+            alarm: OnceLock::new(),
+            set: AtomicBool::new(false),
+            coarse: AtomicBool::new(false),
+        };
         poller.control(poller.notifier.as_fd(), (libc::EPOLLIN | libc::EPOLLET) as u32, OURS)?;
         Ok(poller)
     }
@@ -67,8 +85,32 @@ impl KernelPoller {
             .map(drop)
     }
 
-    /// Waits to the nanosecond where the kernel can, else to the next whole millisecond.
-    fn wait_raw(&self, room: &mut [MaybeUninit<libc::epoll_event>], timeout: Option<Duration>) -> io::Result<usize> {
+    /// Waits to the nanosecond, as exactly as the kernel can.
+    fn wait_exactly(&self, room: &mut Room, time: Duration) -> io::Result<usize> {
+        let begin = Instant::now();
+        let mut rest = time;
+        // Nearly all of a long time is waited without an alarm: most such waits end by an event.
+        while rest > LONG {
+            let count = self.wait_raw(room, Some(rest - rest / 256))?;
+            rest = time.saturating_sub(begin.elapsed());
+            if count > 0 || rest.is_zero() {
+                return Ok(count);
+            }
+        }
+        if rest < NO_SLEEP {
+            while begin.elapsed() < time {
+                std::hint::spin_loop();
+            }
+            return self.wait_raw(room, Some(Duration::ZERO));
+        }
+        // Without a descriptor for the alarm it is as late as the kernel will have it.
+        let exact = self.alarm(Some(rest)).is_ok();
+        self.set.store(exact, Ordering::Relaxed);
+        self.wait_raw(room, if exact { None } else { Some(rest) })
+    }
+
+    /// Waits to the nanosecond and the slack where the kernel can, else to the next whole millisecond.
+    fn wait_raw(&self, room: &mut Room, timeout: Option<Duration>) -> io::Result<usize> {
         let (epoll, events) = (self.epoll.as_raw_fd(), room.as_mut_ptr().cast());
         let length = room.len() as libc::c_int;
         if let Some(time) = timeout.filter(|time| !time.is_zero() && !self.coarse.load(Ordering::Relaxed)) {
@@ -110,7 +152,15 @@ impl Poller for KernelPoller {
 
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         let mut room = [const { MaybeUninit::<libc::epoll_event>::uninit() }; MOST_EVENTS];
-        let count = match self.wait_raw(&mut room, timeout) {
+        let short = timeout.filter(|time| *time <= LONG);
+        if short.is_none() && self.set.swap(false, Ordering::Relaxed) {
+            self.alarm(None)?;
+        }
+        let waited = match timeout {
+            Some(time) if !time.is_zero() => self.wait_exactly(&mut room, time),
+            _ => self.wait_raw(&mut room, timeout),
+        };
+        let count = match waited {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
@@ -241,8 +291,20 @@ mod tests {
     fn without_epoll_pwait2_a_wait_is_longer_not_shorter() {
         let poller = KernelPoller::new().unwrap();
         poller.coarse.store(true, Ordering::Relaxed);
-        let start = std::time::Instant::now();
-        poller.wait(&mut Vec::new(), Some(Duration::from_micros(300))).unwrap();
-        assert!(start.elapsed() >= Duration::from_micros(300));
+        for time in [LONG * 2, Duration::from_micros(300)] {
+            let start = std::time::Instant::now();
+            poller.wait(&mut Vec::new(), Some(time)).unwrap();
+            assert!(start.elapsed() >= time);
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_was_overtaken_ends_no_later_wait() {
+        let poller = KernelPoller::new().unwrap();
+        poller.notify().unwrap();
+        poller.wait(&mut Vec::new(), Some(LONG / 2)).unwrap();
+        let start = Instant::now();
+        poller.wait(&mut Vec::new(), Some(LONG * 2)).unwrap();
+        assert!(start.elapsed() >= LONG * 2, "woken after {:?}", start.elapsed());
     }
 }

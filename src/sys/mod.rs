@@ -16,18 +16,24 @@
 //! One behaviour suite (`suite.rs`) runs against every backend that the machine has.
 
 mod address;
+#[cfg(feature = "testing")]
 mod descriptors;
+#[cfg(feature = "testing")]
 mod gate;
 mod hook;
+#[cfg(feature = "testing")]
 mod hostile;
+#[cfg(feature = "testing")]
 mod layer;
 mod message;
 mod os;
+#[cfg(feature = "testing")]
 mod paused;
 mod plain;
 mod process;
 mod resolve;
 mod signal;
+#[cfg(feature = "testing")]
 mod simulated;
 #[cfg(test)]
 mod suite;
@@ -46,7 +52,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 
 pub(crate) use address::Address;
+#[cfg(feature = "testing")]
 pub(crate) use descriptors::Descriptors;
+#[cfg(feature = "testing")]
 pub(crate) use gate::Gate;
 pub use hook::{Call, Hook};
 pub(crate) use message::MOST_DESCRIPTORS;
@@ -54,7 +62,9 @@ pub(crate) use os::{ATOMIC_WRITE, is_out_of_descriptors, is_transient_accept_err
 pub(crate) use process::is_no_child;
 pub use signal::Signal;
 pub(crate) use signal::SignalWatch;
+#[cfg(feature = "testing")]
 pub use simulated::{Fault, Link};
+#[cfg(feature = "testing")]
 #[allow(unused_imports, reason = "the simulator's")]
 pub(crate) use simulated::{HostId, Net};
 pub(crate) use virtual_clock::VirtualClock;
@@ -179,7 +189,8 @@ pub(crate) trait Backend: Send + Sync {
 pub(crate) trait Poller: Send + Sync {
     /// Watches `fd` until `remove`. What is ready already shows in the next wait.
     fn add(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()>;
-    /// Stops watching `fd`. To be called before the descriptor is closed: a duplicate would keep the registration.
+    /// Stops watching `fd`. To be called before the descriptor is closed if it may have a duplicate, which would keep the
+    /// registration; see `World::deregisters_at_close` too.
     fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()>;
     /// Appends what is ready, blocking for at most `timeout` (`None`: as long as it takes), never shorter than asked
     /// but for an event, a notification or a signal.
@@ -344,6 +355,13 @@ pub(crate) type Thread = std::thread::JoinHandle<()>;
 /// be held for ever by one that does not. Counted from the first call.
 pub(crate) fn forks() -> usize {
     os::forks()
+}
+
+/// A number that changes when this process begins to fork: the child will have a duplicate of whatever is open.
+/// (`posix_spawn` does not count: its duplicates are gone when the new program begins, since all of ours are close-on-exec.)
+#[inline]
+pub(crate) fn forks_begun() -> u32 {
+    os::forks_begun()
 }
 
 /// The thread that runs now, as a number that no other thread of this process ever had. Costs a thread-local load.

@@ -8,7 +8,7 @@ use std::os::unix::net::SocketAddr as UnixName;
 
 use super::Credentials;
 
-pub(super) use super::unix::{Kernel, forks};
+pub(super) use super::unix::{Kernel, forks, forks_begun};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "epoll.rs"]

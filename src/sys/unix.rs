@@ -17,7 +17,7 @@ use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -298,16 +298,34 @@ impl Backend for Kernel {
 /// How often this process was forked off another since the first call: a child must not touch the parent's poller,
 /// which on some systems both would share.
 pub(super) fn forks() -> usize {
-    static FORKS: AtomicUsize = AtomicUsize::new(0);
+    count_forks();
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// How many forks this process, and those that it was forked off, have begun since the first call: a child has duplicates
+/// of all descriptors that were open then.
+#[inline]
+pub(super) fn forks_begun() -> u32 {
+    count_forks();
+    FORKS_BEGUN.load(Ordering::Relaxed)
+}
+
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+static FORKS_BEGUN: AtomicU32 = AtomicU32::new(0);
+
+#[inline]
+fn count_forks() {
     static COUNTING: Once = Once::new();
+    extern "C" fn begin() {
+        FORKS_BEGUN.fetch_add(1, Ordering::Relaxed);
+    }
     extern "C" fn count() {
         FORKS.fetch_add(1, Ordering::Relaxed);
     }
     COUNTING.call_once(|| {
-        // SAFETY: `count` does nothing that is not allowed after a fork. Without memory for it, forks go unnoticed.
-        unsafe { libc::pthread_atfork(None, None, Some(count)) };
+        // SAFETY: S4: they add to a number. Without memory for them, forks go unnoticed.
+        unsafe { libc::pthread_atfork(Some(begin), None, Some(count)) };
     });
-    FORKS.load(Ordering::Relaxed)
 }
 
 /// The level and number of an option whose value is a plain integer.

@@ -333,6 +333,13 @@ impl World {
         });
     }
 
+    /// Whether the close of a descriptor takes it out of its poller, if no duplicate is open. The kernel's does; what lies
+    /// over it keeps books, and wants to be told.
+    #[inline]
+    pub(crate) fn deregisters_at_close(&self) -> bool {
+        self.backend.is_none()
+    }
+
     pub(crate) fn is_still(&self) -> bool {
         self.backend.as_ref().is_some_and(|backend| backend.is_still())
     }

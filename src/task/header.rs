@@ -1,46 +1,47 @@
-//! The memory of a task: the header, the stage behind it, and the four things that depend on the future's type.
+//! The memory of a task: the header that everybody knows, and how a task is made and freed.
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::pin::Pin;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::atomic::AtomicPtr;
+use super::blocks;
+use super::contain::Payload;
+use super::details::{Detail, NONE};
+use super::extras::{Extras, LocalKey};
 use super::here;
-use super::home::HomeRef;
+use super::home::{HomeRef, Local};
 use super::inbox::Node;
 use super::join::JoinError;
-use super::state::{Arrival, Owner, Released, Shared};
+use super::site::SpawnSite;
+use super::stage::Typed;
+use super::state::{Arrival, Owner, Released, Shared, Tally};
 use crate::observer::{Ending, TaskId, Wait};
-
-/// What a panic carries.
-pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// The part of a task whose type does not depend on its future. See the picture in `mod.rs`.
 #[repr(C)]
 pub(crate) struct Header {
     pub(super) shared: Shared,
+    pub(super) tally: Tally,
     inbox_next: AtomicPtr<Header>,
-    vtable: &'static Vtable,
-    pub(super) home: HomeRef,
-    at: &'static Location<'static>,
+    site: NonNull<SpawnSite>,
 
     pub(crate) owner: Owner,
-    /// The executor's key; [`NO_KEY`] for a task that has not arrived at home yet.
-    pub(crate) key: Cell<u32>,
-    id: Cell<TaskId>,
     pub(super) queue_next: Cell<*const Header>,
-    /// Who awaits the JoinHandle.
-    joiner: Cell<Option<Waker>>,
-    /// What it said in its last poll that it waits for.
-    pub(crate) wait: Cell<Option<Wait>>,
+    /// Where it stands among the live tasks, once it has arrived.
+    place: Cell<u32>,
+    /// Its key among the details, if it has any.
+    details: Cell<u32>,
 }
 
-pub(crate) const NO_KEY: u32 = u32::MAX;
+// An idle task costs this, its place among the live ones, and its future.
+#[cfg(all(target_pointer_width = "64", not(loom)))]
+const _: () = assert!(size_of::<Header>() == 48);
 
 // SAFETY: T3: the link is a field of the header, and whoever pushes it holds the inbox's reference.
 unsafe impl Node for Header {
@@ -49,58 +50,52 @@ unsafe impl Node for Header {
     }
 }
 
-/// What depends on the future's type. Each function may be called on the home thread only (T2), but for `free`.
-struct Vtable {
-    /// Polls the future. Ready: it has been dropped, and the output stored.
-    poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<Ending>,
-    /// Drops the future unfinished, and stores that it was cancelled.
-    cancel: unsafe fn(NonNull<Header>) -> Ending,
-    /// Moves the output into an `Option<Result<T, JoinError>>`; leaves it alone if there is none.
-    take_output: unsafe fn(NonNull<Header>, *mut ()),
-    /// Drops the output. If it was a panic, or became one: its payload.
-    discard: unsafe fn(NonNull<Header>) -> Option<Payload>,
-    /// Frees the memory.
-    free: unsafe fn(NonNull<Header>),
-}
-
 impl Header {
-    fn new(
-        shared: Shared,
-        owner: Owner,
-        vtable: &'static Vtable,
-        home: HomeRef,
-        at: &'static Location<'static>,
-        id: TaskId,
-        key: u32,
-    ) -> Header {
+    #[inline]
+    fn new(shared: Shared, tally: Tally, owner: Owner, site: NonNull<SpawnSite>) -> Header {
         Header {
             shared,
+            tally,
             inbox_next: AtomicPtr::new(ptr::null_mut()),
-            vtable,
-            home,
-            at,
+            site,
             owner,
-            key: Cell::new(key),
-            id: Cell::new(id),
             queue_next: Cell::new(ptr::null()),
-            joiner: Cell::new(None),
-            wait: Cell::new(None),
+            place: Cell::new(0),
+            details: Cell::new(NONE),
         }
     }
 
     #[inline]
-    pub(crate) fn id(&self) -> TaskId {
-        self.id.get()
+    fn site(&self) -> &SpawnSite {
+        // SAFETY: T8: the site is there as long as the header.
+        unsafe { self.site.as_ref() }
     }
 
-    /// A task from elsewhere gets its number when it arrives.
-    pub(crate) fn set_id(&self, id: TaskId) {
-        self.id.set(id);
+    #[inline]
+    pub(crate) fn id(&self) -> TaskId {
+        self.owner.id()
+    }
+
+    /// Its place among the live tasks.
+    pub(crate) fn place(&self) -> usize {
+        self.place.get() as usize
     }
 
     /// The line that spawned it.
     pub(crate) fn at(&self) -> &'static Location<'static> {
-        self.at
+        self.site().at
+    }
+
+    #[inline]
+    pub(crate) fn home(&self) -> &HomeRef {
+        self.site().home()
+    }
+
+    /// What the home thread owns, for a caller who is on it, or to whom the home belongs after its end (T2).
+    #[inline]
+    fn local(&self) -> &Local {
+        // SAFETY: H1, by T2: the callers are those who may touch the owner's fields.
+        unsafe { self.home().local_unchecked() }
     }
 
     /// See [`Shared::take_in`].
@@ -113,32 +108,108 @@ impl Header {
         self.shared.deafen();
     }
 
+    /// One more reference, by one who has one.
+    #[inline]
+    pub(super) fn acquire(&self) {
+        if self.home().turning().is_none() || !self.tally.acquire() {
+            self.shared.acquire();
+        }
+    }
+
     /// How many wakers and abort handles there are, and links of the inbox.
     pub(crate) fn references(&self) -> usize {
-        self.shared.references() - 1
+        self.tally.references(&self.shared) - 1
+    }
+
+    // ---- details -------------------------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn has_details(&self) -> bool {
+        self.details.get() != NONE
+    }
+
+    /// Looks at its details, if it has any.
+    fn with_details<T>(&self, look: impl FnOnce(&mut Detail) -> T) -> Option<T> {
+        if self.details.get() == NONE {
+            return None;
+        }
+        self.local().details.with(self.details.get(), look)
     }
 
     #[inline]
-    pub(super) fn home(&self) -> &HomeRef {
-        &self.home
+    fn detail<T>(&self, change: impl FnOnce(&mut Detail) -> T) -> T {
+        let details = &self.local().details;
+        if self.details.get() == NONE {
+            self.details.set(details.add(Detail::default()));
+        }
+        details.with(self.details.get(), change).expect("a task's key is that of its details")
     }
 
+    /// It has said in this poll that it waits for this.
+    #[inline]
+    pub(super) fn set_wait(&self, wait: Wait) {
+        self.owner.says();
+        self.detail(|detail| detail.wait = Some(wait));
+    }
+
+    /// What it said in its last poll that it waits for.
+    pub(crate) fn wait(&self) -> Option<Wait> {
+        if !self.owner.has_said() {
+            return None;
+        }
+        self.with_details(|detail| detail.wait).flatten()
+    }
+
+    /// Takes that back.
+    pub(super) fn take_wait(&self) -> Option<Wait> {
+        let wait = self.wait();
+        self.owner.unsays();
+        wait
+    }
+
+    #[inline]
     pub(super) fn set_joiner(&self, waker: &Waker) {
-        // Dropped at the end, when the cell is whole again: a waker's drop is user code (T6).
-        let _old = match self.joiner.take() {
-            Some(old) if old.will_wake(waker) => {
-                self.joiner.set(Some(old));
-                None
+        if self.details.get() != NONE {
+            let stands = |detail: &mut Detail| detail.joiner.as_ref().is_some_and(|old| old.will_wake(waker));
+            if self.with_details(stands) == Some(true) {
+                return;
             }
-            old => {
-                self.joiner.set(Some(super::keep(waker)));
-                old
-            }
-        };
+        }
+        // Cloning it is user code (T6), and so is dropping the old one.
+        let joiner = super::keep(waker);
+        drop(self.detail(|detail| detail.joiner.replace(joiner)));
     }
 
+    #[inline]
     pub(crate) fn take_joiner(&self) -> Option<Waker> {
-        self.joiner.take()
+        self.with_details(|detail| detail.joiner.take()).flatten()
+    }
+
+    /// Gives it a local value, and returns the one it had.
+    pub(crate) fn set_local(&self, key: LocalKey, value: Rc<dyn Any>) -> Option<Rc<dyn Any>> {
+        if key.inherited {
+            self.local().inherits.set(true);
+        }
+        self.detail(|detail| detail.extras.get_or_insert_default().set_local(key, value))
+    }
+
+    pub(crate) fn take_extras(&self) -> Option<Box<Extras>> {
+        self.with_details(|detail| detail.extras.take()).flatten()
+    }
+
+    pub(crate) fn set_extras(&self, extras: Option<Box<Extras>>) {
+        if extras.is_some() {
+            self.detail(|detail| detail.extras = extras);
+        }
+    }
+
+    /// Looks at its name and local values, if it has any.
+    pub(crate) fn extras<T>(&self, look: impl FnOnce(&mut Extras) -> T) -> Option<T> {
+        self.with_details(|detail| detail.extras.as_deref_mut().map(look)).flatten()
+    }
+
+    pub(crate) fn name(&self) -> Option<Rc<str>> {
+        self.extras(|extras| extras.name.clone()).flatten()
     }
 }
 
@@ -148,14 +219,19 @@ pub(crate) struct TaskRef(pub(crate) NonNull<Header>);
 
 impl TaskRef {
     /// A new task, queued and with a handle; the caller is to be its executor, and is on the home thread.
-    pub(crate) fn new<F: Future>(
-        home: HomeRef,
-        id: TaskId,
-        key: u32,
-        at: &'static Location<'static>,
-        future: F,
-    ) -> TaskRef {
-        TaskRef(allocate(future, |vtable| Header::new(Shared::new(), Owner::new(), vtable, home, at, id, key)))
+    #[inline]
+    pub(crate) fn new<F: Future>(home: &HomeRef, id: TaskId, at: &'static Location<'static>, future: F) -> TaskRef {
+        // SAFETY: H1: the caller is on the home thread.
+        let local = unsafe { home.local_unchecked() };
+        let site = local.sites.of(home, &Typed::<F>::VTABLE, at);
+        let block = local.blocks.take(Typed::<F>::VTABLE.layout);
+        // The task counts its home; `free` gives that back.
+        let _counted = ManuallyDrop::new(home.clone());
+        let header = Header::new(Shared::new(), Tally::new(), Owner::new(id), site);
+        // SAFETY: the block has the layout of this type, and is nobody else's.
+        let task = TaskRef(unsafe { Typed::write(block, header, future) });
+        task.header().place.set(local.live.insert(task.0));
+        task
     }
 
     #[inline]
@@ -164,207 +240,120 @@ impl TaskRef {
         unsafe { self.0.as_ref() }
     }
 
-    /// Ready: the future has been dropped, and the output stored.
+    /// A task that was made elsewhere becomes one of its home's, under this number.
+    pub(crate) fn arrive(&self, id: TaskId) {
+        self.header().owner.set_id(id);
+        self.header().place.set(self.header().local().live.insert(self.0));
+    }
+
+    /// It lives no longer.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.header().local().live.remove(self.header().place.get());
+    }
+
+    /// It is complete, and has no details any more. Who awaited it.
+    pub(crate) fn take_details(&self) -> Option<Waker> {
+        let key = self.header().details.replace(NONE);
+        if key == NONE { None } else { self.header().local().details.remove(key).joiner }
+    }
+
+    /// Ready: the future has been dropped, and the output stored. A panic of the future's unwinds through.
     #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         debug_assert!(self.header().owner.is_running());
-        let _polling = here::begin_poll(self.header());
+        here::begin_poll(self.header());
         // SAFETY: T2: the executor is on the home thread. T5: a running task's stage is a future.
-        unsafe { (self.header().vtable.poll)(self.0, cx) }
+        let polled = unsafe { (self.header().site().vtable.poll)(self.0, cx) };
+        here::end_poll();
+        polled
     }
 
-    /// Drops the future, and stores that the task was cancelled.
-    pub(crate) fn cancel(&self) -> Ending {
+    /// Drops the future, and stores why there is no output of its own.
+    pub(crate) fn end(&self, error: JoinError) -> Ending {
         // SAFETY: T2 as above; T5: the task is not complete.
-        unsafe { (self.header().vtable.cancel)(self.0) }
+        unsafe { (self.header().site().vtable.end)(self.0, error) }
     }
 
     /// Drops the output.
     ///
     /// # Safety
     /// T2: on the home thread, or as the sole holder of a complete task.
+    #[inline]
     pub(crate) unsafe fn discard(&self) -> Option<Payload> {
         // SAFETY: the caller's promise.
-        unsafe { (self.header().vtable.discard)(self.0) }
+        unsafe { (self.header().site().vtable.discard)(self.0) }
     }
 
     /// Moves the output out, if it is there.
     ///
     /// # Safety
     /// T2 as in `discard`; `T` is the output of the task's future.
+    #[inline]
     pub(super) unsafe fn take_output<T>(&self) -> Option<Result<T, JoinError>> {
-        let mut output: Option<Result<T, JoinError>> = None;
-        // SAFETY: the caller's promise; `output` has the type that the vtable's function writes.
-        unsafe { (self.header().vtable.take_output)(self.0, (&raw mut output).cast()) };
-        output
+        if !self.header().owner.take_output() {
+            return None;
+        }
+        // SAFETY: the vtable says where in the allocation the output stands.
+        let output = unsafe { self.0.cast::<u8>().add(self.header().site().vtable.output) };
+        // SAFETY: T5: it is an output, of this type by the caller's promise, and from here on nobody's but the caller's.
+        Some(unsafe { output.cast::<Result<T, JoinError>>().read() })
     }
 
-    /// Gives up a reference, and frees the task if it was the last.
+    /// Gives up a reference of a waker, an abort handle or the inbox, and frees the task if it was the last.
     ///
     /// # Safety
     /// T4: the caller has a reference to give up.
     #[inline]
     pub(crate) unsafe fn release(self) {
-        if self.header().shared.release() == Released::Free {
-            let free = self.header().vtable.free;
-            // SAFETY: T4: nobody references it any more.
-            unsafe { free(self.0) };
+        let header = self.header();
+        if header.home().turning().is_some() && header.tally.release() {
+            return;
+        }
+        if header.shared.release() == Released::Free {
+            self.free();
+        }
+    }
+
+    /// Gives up the home's reference.
+    ///
+    /// # Safety
+    /// T2 as in `discard`; T4: the task is complete, without an output, and without a handle.
+    #[inline]
+    pub(crate) unsafe fn release_home(self) {
+        if self.header().tally.settle(&self.header().shared) == Released::Free {
+            self.free();
+        }
+    }
+
+    /// T4: nobody references it any more. The stage is empty (T5), so no code of the user's runs.
+    fn free(self) {
+        let (site, block) = (self.header().site, self.0.cast::<u8>());
+        let (layout, is_own) = (self.header().site().vtable.layout, self.header().site().is_own);
+        // SAFETY: `new` counted the home for this task.
+        let home = unsafe { self.header().home().take_over() };
+        match home.turning() {
+            // SAFETY: T4: the block is nobody's any more, and was allocated with this layout.
+            Some(local) => unsafe { local.blocks.give(block, layout) },
+            // SAFETY: T4: as above.
+            None => unsafe { blocks::free(block, layout) },
+        }
+        if is_own {
+            // SAFETY: T8: it was made by a box for this task alone.
+            drop(unsafe { Box::from_raw(site.as_ptr()) });
         }
     }
 }
 
-/// A task made on any thread, to be pushed into its home's inbox: it holds the inbox's reference. Its number and key
+/// A task made on any thread, to be pushed into its home's inbox: it holds the inbox's reference. Its number and place
 /// come when it arrives.
 ///
 /// # Safety
 /// The future must be safe to send and to drop on another thread as long as it has not been polled.
-pub(crate) unsafe fn new_remote<F: Future>(home: HomeRef, at: &'static Location<'static>, future: F) -> TaskRef {
-    let (shared, owner) = (Shared::new_in_inbox(), Owner::new_remote());
-    TaskRef(allocate(future, |vtable| Header::new(shared, owner, vtable, home, at, TaskId(0), NO_KEY)))
-}
-
-/// The whole allocation.
-#[repr(C)]
-struct TaskCell<F: Future> {
-    header: Header,
-    stage: UnsafeCell<Stage<F>>,
-}
-
-enum Stage<F: Future> {
-    Future(ManuallyDrop<F>),
-    Output(Result<F::Output, JoinError>),
-    Empty,
-}
-
-fn allocate<F: Future>(future: F, header: impl FnOnce(&'static Vtable) -> Header) -> NonNull<Header> {
-    let stage = UnsafeCell::new(Stage::Future(ManuallyDrop::new(future)));
-    let cell = TaskCell { header: header(&Typed::<F>::VTABLE), stage };
-    NonNull::from(Box::leak(Box::new(cell))).cast()
-}
-
-/// The functions of the vtable, for one type of future.
-struct Typed<F>(F);
-
-impl<F: Future> Typed<F> {
-    const VTABLE: Vtable = Vtable {
-        poll: Self::poll,
-        cancel: Self::cancel,
-        take_output: Self::take_output,
-        discard: Self::discard,
-        free: Self::free,
-    };
-
-    /// # Safety
-    /// T2 and T4, and the header is of a `TaskCell<F>`.
-    #[inline]
-    unsafe fn stage(task: NonNull<Header>) -> *mut Stage<F> {
-        // SAFETY: the caller's promise; the header is the first field of a `repr(C)` struct.
-        unsafe { task.cast::<TaskCell<F>>().as_ref() }.stage.get()
-    }
-
-    unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> Poll<Ending> {
-        // SAFETY: the promise of the vtable.
-        let stage = unsafe { Self::stage(task) };
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: T6: the reference goes to the future's own poll; nobody else looks at the stage meanwhile.
-            let Stage::Future(future) = (unsafe { &mut *stage }) else { unreachable!("polled after the end") };
-            // SAFETY: a task's future stays where it is until it is dropped in place.
-            unsafe { Pin::new_unchecked(&mut **future) }.poll(cx)
-        }));
-        let output = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JoinError::Panicked(payload)),
-        };
-        // SAFETY: T5: the stage was a future.
-        Poll::Ready(unsafe { Self::finish(stage, output) })
-    }
-
-    unsafe fn cancel(task: NonNull<Header>) -> Ending {
-        // SAFETY: the promise of the vtable.
-        let stage = unsafe { Self::stage(task) };
-        // SAFETY: T5: the caller's task is not complete, so the stage is a future.
-        unsafe { Self::finish(stage, Err(JoinError::Cancelled)) }
-    }
-
-    /// Drops the future *first*, then stores the output. A panic of that drop is the outcome, whatever came before it.
-    ///
-    /// # Safety
-    /// The stage is a future, and nobody else looks at it.
-    unsafe fn finish(stage: *mut Stage<F>, output: Result<F::Output, JoinError>) -> Ending {
-        let dropped = contain(|| {
-            // SAFETY: T6, as in `poll`.
-            let Stage::Future(future) = (unsafe { &mut *stage }) else { unreachable!("ended twice") };
-            // SAFETY: in place, and once: the stage is overwritten below without being dropped.
-            unsafe { ManuallyDrop::drop(future) }
-        });
-        let output = match dropped {
-            None => output,
-            Some(payload) => {
-                if let Some(second) = contain(|| drop(output)) {
-                    super::join::forget_payload(second);
-                }
-                Err(JoinError::Panicked(payload))
-            }
-        };
-        let ending = match &output {
-            Ok(_) => Ending::Finished,
-            Err(JoinError::Panicked(_)) => Ending::Panicked,
-            Err(_) => Ending::Cancelled,
-        };
-        // SAFETY: the future in it has been dropped, so nothing is lost by overwriting it.
-        unsafe { stage.write(Stage::Output(output)) };
-        ending
-    }
-
-    unsafe fn take_output(task: NonNull<Header>, output: *mut ()) {
-        // SAFETY: the promise of the vtable.
-        let stage = unsafe { Self::stage(task) };
-        // SAFETY: T6: no user code in this statement.
-        match unsafe { stage.replace(Stage::Empty) } {
-            Stage::Output(value) => {
-                // SAFETY: `TaskRef::take_output` gives a place of this type.
-                unsafe { *output.cast::<Option<Result<F::Output, JoinError>>>() = Some(value) };
-            }
-            Stage::Empty => {}
-            Stage::Future(_) => unreachable!("the output of a task that is not complete"),
-        }
-    }
-
-    unsafe fn discard(task: NonNull<Header>) -> Option<Payload> {
-        // SAFETY: the promise of the vtable.
-        let stage = unsafe { Self::stage(task) };
-        // SAFETY: T6: the output is dropped below, outside of the stage.
-        match unsafe { stage.replace(Stage::Empty) } {
-            Stage::Output(Err(JoinError::Panicked(payload))) => Some(payload),
-            Stage::Output(output) => contain(|| drop(output)),
-            Stage::Empty => None,
-            Stage::Future(_) => unreachable!("the output of a task that is not complete"),
-        }
-    }
-
-    unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: T4: nobody references it; it was made by `allocate` as this type.
-        drop(unsafe { Box::from_raw(task.cast::<TaskCell<F>>().as_ptr()) });
-    }
-}
-
-/// Runs code of the user's that must not unwind into the runtime. Its panic, if it does.
-pub(crate) fn contain(code: impl FnOnce()) -> Option<Payload> {
-    catch_unwind(AssertUnwindSafe(code)).err()
-}
-
-/// Wakes somebody whose waker may be anyone's; a panic of it ends here, after the panic hook has reported it.
-#[inline]
-pub(crate) fn wake(waker: Waker) {
-    if let Some(payload) = contain(|| waker.wake()) {
-        super::join::forget_payload(payload);
-    }
-}
-
-/// Drops what holds wakers of others, likewise.
-pub(crate) fn let_go<T>(wakers: T) {
-    if let Some(payload) = contain(|| drop(wakers)) {
-        super::join::forget_payload(payload);
-    }
+pub(crate) unsafe fn new_remote<F: Future>(home: &HomeRef, at: &'static Location<'static>, future: F) -> TaskRef {
+    let _counted = ManuallyDrop::new(home.clone());
+    let site = SpawnSite::own(home, &Typed::<F>::VTABLE, at);
+    let header = Header::new(Shared::new_in_inbox(), Tally::new_remote(), Owner::new_remote(), site);
+    // SAFETY: the block has the layout of this type, and is nobody else's.
+    TaskRef(unsafe { Typed::write(blocks::allocate(Typed::<F>::VTABLE.layout), header, future) })
 }

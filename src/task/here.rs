@@ -7,27 +7,29 @@
 
 use std::cell::Cell;
 use std::panic::Location;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::task::Context;
 
-use super::header::Header;
-use super::home::{Home, HomeRef};
+use super::header::{Header, TaskRef};
+use super::home::Home;
 use crate::observer::{TaskId, Wait, WaitReason};
 
 /// How many leaf operations one poll may complete before the next one yields. Arbitrary: large enough to make the
 /// yield free (under a hundredth of the work done), small enough that an endless socket keeps others waiting for less
 /// than a tenth of a millisecond.
-const OPERATIONS_A_POLL: u32 = 128;
+const OPERATIONS_A_POLL: isize = 128;
 
-const UNLIMITED: u32 = u32::MAX;
+/// Outside of a runtime. It is spent from like any other, so that nobody has to ask which it is: nothing lives to spend
+/// it up.
+const UNLIMITED: isize = isize::MAX;
 
 struct Here {
     turning: Cell<*const Home>,
     /// The header of the task that is being polled; null between polls.
     task: Cell<*const Header>,
-    budget: Cell<u32>,
+    budget: Cell<isize>,
     /// What a poll begins with.
-    full_budget: Cell<u32>,
+    full_budget: Cell<isize>,
 }
 
 thread_local! {
@@ -61,7 +63,7 @@ pub(crate) fn enter(home: *const Home) -> Turning {
 pub(crate) struct Turning {
     home: *const Home,
     task: *const Header,
-    budget: u32,
+    budget: isize,
 }
 
 impl Drop for Turning {
@@ -74,53 +76,53 @@ impl Drop for Turning {
     }
 }
 
-/// Notes that a task's poll begins, until the guard is dropped: it gets a full budget.
+/// Notes that a task's poll begins: it gets a full budget. Until [`end_poll`], or [`end_unwound_poll`].
 #[inline]
-pub(super) fn begin_poll(task: &Header) -> Polling<'_> {
-    task.wait.set(None);
+pub(super) fn begin_poll(task: &Header) {
     HERE.with(|here| {
         here.task.set(task);
         here.budget.set(here.full_budget.get());
     });
-    Polling { _task: task }
 }
 
-/// See [`begin_poll`]. It borrows the task, which [`with_task`] relies on.
-pub(super) struct Polling<'a> {
-    _task: &'a Header,
+/// The poll has returned.
+#[inline]
+pub(super) fn end_poll() {
+    HERE.with(|here| {
+        here.task.set(ptr::null());
+        here.budget.set(UNLIMITED);
+    });
 }
 
-impl Drop for Polling<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        HERE.with(|here| {
-            here.task.set(ptr::null());
-            here.budget.set(UNLIMITED);
-        });
-    }
+/// Something has unwound. If it was a poll, that has ended now, and this is whose it was.
+pub(crate) fn end_unwound_poll() -> Option<TaskRef> {
+    let task = HERE.with(|here| here.task.get());
+    end_poll();
+    NonNull::new(task.cast_mut()).map(TaskRef)
 }
 
 /// Polls begin with so small a budget while `code` runs: a task yields early.
 pub(crate) fn with_budget<T>(operations: u32, code: impl FnOnce() -> T) -> T {
     /// Also if `code` unwinds.
-    struct Before(u32);
+    struct Before(isize);
     impl Drop for Before {
         fn drop(&mut self) {
             HERE.with(|here| here.full_budget.set(self.0));
         }
     }
-    let _before = Before(HERE.with(|here| here.full_budget.replace(operations)));
+    let _before = Before(HERE.with(|here| here.full_budget.replace(operations as isize)));
     code()
 }
 
 /// Looks at the header of the task that is being polled on this thread, if there is one.
 #[inline]
-fn with_task<T>(look: impl FnOnce(&Header) -> T) -> Option<T> {
-    // SAFETY: T4: the pointer is not null only while a `Polling` borrows the header.
+pub(crate) fn with_task<T>(look: impl FnOnce(&Header) -> T) -> Option<T> {
+    // SAFETY: T4: the pointer is not null only while the executor polls that task, which it holds.
     HERE.with(|here| unsafe { here.task.get().as_ref() }.map(look))
 }
 
 /// The task that is being polled on this thread.
+#[inline]
 pub(crate) fn task() -> Option<TaskId> {
     with_task(Header::id)
 }
@@ -148,42 +150,41 @@ pub(crate) fn who() -> Option<Who> {
     with_task(Who::of)
 }
 
-/// Looks at the home of the task that is being polled on this thread, and at its executor's key, if there is one.
-pub(crate) fn with_key<T>(look: impl FnOnce(&HomeRef, u32) -> T) -> Option<T> {
-    with_task(|task| look(task.home(), task.key.get()))
-}
-
 /// Says what the current task waits for, and where in the user's source. Costs a store; the last one of a poll counts.
 #[inline]
 pub(crate) fn waits(reason: WaitReason, at: &'static Location<'static>) {
-    with_task(|task| task.wait.set(Some(Wait { reason, at })));
+    with_task(|task| task.set_wait(Wait { reason, at }));
 }
 
 /// Takes back what the current task said.
 #[cold]
 pub(super) fn take_wait() -> Option<Wait> {
-    with_task(|task| task.wait.take()).flatten()
+    with_task(Header::take_wait).flatten()
 }
 
 /// Whether this poll has budget left. `false`: the task has been woken and must return `Pending` now, so that others
 /// get their turn.
 #[inline]
 pub(crate) fn may_go_on(cx: &mut Context<'_>) -> bool {
-    if HERE.with(|here| here.budget.get()) == 0 {
-        cx.waker().wake_by_ref();
-        return false;
+    has_budget() || {
+        come_back(cx);
+        false
     }
-    true
+}
+
+/// The same for a short way, beside a longer one that asks [`may_go_on`]: here nobody is woken.
+#[inline]
+pub(crate) fn has_budget() -> bool {
+    HERE.with(|here| here.budget.get()) > 0
+}
+
+#[cold]
+fn come_back(cx: &mut Context<'_>) {
+    cx.waker().wake_by_ref();
 }
 
 /// A leaf operation was completed. Those that come to nothing do not count: a task may wait for any number at once.
 #[inline]
 pub(crate) fn spend() {
-    HERE.with(|here| {
-        let left = here.budget.get();
-        // Outside of a runtime the budget never ends.
-        if left != UNLIMITED {
-            here.budget.set(left.saturating_sub(1));
-        }
-    });
+    HERE.with(|here| here.budget.set(here.budget.get() - 1));
 }

@@ -5,9 +5,10 @@
 //! looked up here but for a report.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
+
+use slab::Slab;
 
 use crate::observer::{LockId, TaskId};
 
@@ -33,13 +34,17 @@ pub(crate) struct Contended {
     pub(crate) holder: Cell<Option<Holder>>,
 }
 
+/// The number of a lock is its key here, below a count that makes it another's when the key is.
 struct Known {
-    next: u64,
-    locks: BTreeMap<u64, Weak<Contended>>,
+    made: u64,
+    locks: Slab<Weak<Contended>>,
 }
 
+/// The bits of a number that are the key.
+const KEY: u64 = u32::MAX as u64;
+
 thread_local! {
-    static KNOWN: RefCell<Known> = const { RefCell::new(Known { next: 1, locks: BTreeMap::new() }) };
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known { made: 0, locks: Slab::new() }) };
 }
 
 impl Contended {
@@ -48,9 +53,10 @@ impl Contended {
         let made = |id| Rc::new(Contended { id: LockId(id), holder: Cell::new(None) });
         let known = KNOWN.try_with(|known| {
             let known = &mut *known.borrow_mut();
-            let lock = made(known.next);
-            known.next += 1;
-            known.locks.insert(lock.id.0, Rc::downgrade(&lock));
+            known.made += 1;
+            let place = known.locks.vacant_entry();
+            let lock = made(known.made << 32 | place.key() as u64 & KEY);
+            place.insert(Rc::downgrade(&lock));
             lock
         });
         // While the thread ends there is no list any more.
@@ -65,7 +71,7 @@ impl Contended {
 impl Drop for Contended {
     fn drop(&mut self) {
         // While the thread ends there is no list any more.
-        let _ = KNOWN.try_with(|known| known.borrow_mut().locks.remove(&self.id.0));
+        let _ = KNOWN.try_with(|known| known.borrow_mut().locks.try_remove((self.id.0 & KEY) as usize));
     }
 }
 
@@ -73,7 +79,7 @@ impl Drop for Contended {
 pub(crate) fn holder(lock: LockId) -> Option<Holder> {
     let find = |known: &RefCell<Known>| {
         let known = known.borrow();
-        known.locks.get(&lock.0)?.upgrade()?.holder.get()
+        known.locks.get((lock.0 & KEY) as usize)?.upgrade().filter(|found| found.id == lock)?.holder.get()
     };
     KNOWN.try_with(find).ok().flatten()
 }

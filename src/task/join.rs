@@ -7,7 +7,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::header::{Payload, TaskRef};
+use super::contain::Payload;
+use super::header::TaskRef;
 use super::here;
 use super::state::{Outcome, Request};
 use super::waker::{request, request_from_afar};
@@ -23,20 +24,28 @@ use crate::observer::{TaskId, WaitReason};
 ///     assert!(matches!(task.await, Err(JoinError::Cancelled)));
 /// });
 /// ```
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// It was aborted, or its runtime ended before it did.
-    #[error("the task was cancelled")]
     Cancelled,
     /// It panicked with this payload; [`std::panic::resume_unwind`] passes it on.
-    #[error("the task panicked{}", message(.0))]
     Panicked(Box<dyn std::any::Any + Send + 'static>),
     /// The handle was awaited on another thread than the task's, while the runtime lives. Await it at home, or spawn
     /// with a [`Spawner`](crate::Spawner), whose handle may be awaited anywhere.
-    #[error("the task was awaited on another thread than its own")]
     Elsewhere,
 }
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Cancelled => f.write_str("the task was cancelled"),
+            JoinError::Panicked(payload) => write!(f, "the task panicked{}", message(payload)),
+            JoinError::Elsewhere => f.write_str("the task was awaited on another thread than its own"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +198,9 @@ impl<T> JoinHandle<T> {
 
     /// T2: whether the owner's fields may be touched here.
     fn may_look(&self) -> bool {
-        self.task.header().home().is_mine() || self.task.header().home().is_closed()
+        self.task.header().home().turning().is_some()
+            || self.task.header().home().is_mine()
+            || self.task.header().home().is_closed()
     }
 }
 
@@ -199,17 +210,18 @@ impl<T> JoinHandle<T> {
 /// T2: on the home thread; or the home is closed and the task complete, and the handle was given up here.
 pub(super) unsafe fn detach(task: TaskRef) {
     let header = task.header();
-    let joiner = header.take_joiner();
-    if let Some(payload) = super::contain(|| drop(joiner)) {
-        report(task, payload);
+    if let Some(joiner) = header.take_joiner() {
+        if let Some(payload) = super::contain(|| drop(joiner)) {
+            report(task, payload);
+        }
     }
     if header.owner.detach() == Outcome::Discard {
         // SAFETY: the caller's promise.
         if let Some(payload) = unsafe { task.discard() } {
             report(task, payload);
         }
-        // SAFETY: T4: complete and without a handle: the home's reference ends here.
-        unsafe { task.release() };
+        // SAFETY: T2: the caller's promise; T4: complete and without a handle: the home's reference ends here.
+        unsafe { task.release_home() };
     }
 }
 
@@ -247,7 +259,7 @@ impl<T> Future for JoinHandle<T> {
             return Poll::Ready(output.expect("a JoinHandle was polled after it gave its result"));
         }
         // A number says nothing in another runtime.
-        let is_of_ours = here::with_key(|home, _| header.home().is(home)) != Some(false);
+        let is_of_ours = here::with_task(|task| header.home().is(task.home())) != Some(false);
         let other = WaitReason::Outside("the end of a task of another runtime");
         here::waits(if is_of_ours { WaitReason::Join(header.id()) } else { other }, self.at);
         Poll::Pending
@@ -287,7 +299,7 @@ unsafe impl Sync for AbortHandle {}
 
 impl AbortHandle {
     pub(crate) fn new(task: TaskRef) -> AbortHandle {
-        task.header().shared.acquire();
+        task.header().acquire();
         AbortHandle { task }
     }
 

@@ -12,7 +12,7 @@
 //! after that is not said of a clone that was made before it.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,11 +34,11 @@ pub(crate) struct Book {
 #[derive(Default)]
 struct Pages {
     next: u64,
-    /// By task, in the order in which they were cloned.
-    kept: BTreeMap<Number, Kept>,
+    /// By the second half of their numbers.
+    kept: HashMap<u64, Kept>,
     /// The last clone, if nothing was said since.
     open: Option<Number>,
-    tasks: BTreeMap<TaskId, Page>,
+    tasks: HashMap<TaskId, Page>,
     /// The poll under way, and where its task was spawned.
     polled: Option<(TaskId, &'static Location<'static>)>,
 }
@@ -52,6 +52,10 @@ struct Page {
     polls: u64,
     /// How many of its ordinary wakers are behind ours.
     roots: usize,
+    /// Its clones, in the order in which they were made. Some may be gone: see [`Pages::write`].
+    clones: Vec<u64>,
+    /// How many are not.
+    kept: usize,
     /// What its last poll waits for, and since when. Not what children wait for that were not polled in it.
     waits: Vec<(Wait, Instant)>,
 }
@@ -76,6 +80,8 @@ struct Root {
     poll: u64,
     /// The waker that does the work.
     behind: Waker,
+    /// [`mark_child`].
+    mark_child: fn(&Root, &Waker) -> Waker,
 }
 
 thread_local! {
@@ -83,6 +89,9 @@ thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
     /// The root of the poll under way (K2).
     static NOW: Cell<*const Root> = const { Cell::new(ptr::null()) };
+    /// [`VTABLE`], once there was a poll by the book on this thread. What every program calls, [`keep`] and [`childs`],
+    /// finds the rest of this file by what a poll has put here, so that a program without a book is not linked with it.
+    static MARKS: Cell<*const RawWakerVTable> = const { Cell::new(ptr::null()) };
 }
 
 impl Book {
@@ -108,6 +117,7 @@ impl Book {
             (page.polls, first)
         };
         let root = Root::new(self.clone(), who, false, poll, waker.clone());
+        MARKS.with(|marks| marks.set(&VTABLE));
         let outer = NOW.with(|now| now.replace(Arc::as_ptr(&root)));
         Poll { waker: mark(&root, None), root, first, outer }
     }
@@ -140,9 +150,8 @@ impl Book {
         if inside {
             pages.close(said);
         }
-        let number = (root.who.task(), pages.next);
-        pages.next += 1;
-        pages.kept.insert(number, Kept { poll: root.poll, is_childs: root.is_childs, said: None, since });
+        let kept = Kept { poll: root.poll, is_childs: root.is_childs, said: None, since };
+        let number = pages.write(root.who.task(), kept);
         if inside && ours {
             pages.open = Some(number);
         }
@@ -163,13 +172,37 @@ impl Pages {
 
     /// Those that were not made before the clone of this number.
     fn since(&self, task: TaskId, first: u64) -> impl Iterator<Item = &Kept> {
-        self.kept.range((task, first)..=(task, u64::MAX)).map(|(_, kept)| kept)
+        let clones = self.tasks.get(&task).map_or(&[][..], |page| &page.clones[..]);
+        let first = clones.partition_point(|clone| *clone < first);
+        clones[first..].iter().filter_map(|clone| self.kept.get(clone))
+    }
+
+    fn write(&mut self, task: TaskId, kept: Kept) -> Number {
+        let number = self.next;
+        self.next += 1;
+        self.kept.insert(number, kept);
+        if let Some(page) = self.tasks.get_mut(&task) {
+            page.kept += 1;
+            page.clones.push(number);
+            // Those that are gone are struck out when they are the most of the list.
+            if page.clones.len() > 2 * page.kept + 8 {
+                page.clones.retain(|clone| self.kept.contains_key(clone));
+            }
+        }
+        (task, number)
+    }
+
+    fn erase(&mut self, (task, number): Number) {
+        self.kept.remove(&number);
+        if let Some(page) = self.tasks.get_mut(&task) {
+            page.kept = page.kept.saturating_sub(1);
+        }
     }
 
     /// What was said since the last clone is what that one is kept for.
     fn close(&mut self, said: Option<Wait>) {
         let Some(open) = self.open.take() else { return };
-        let (Some(kept), Some(said)) = (self.kept.get_mut(&open), said) else { return };
+        let (Some(kept), Some(said)) = (self.kept.get_mut(&open.1), said) else { return };
         kept.said = Some(said);
         // It goes on waiting for what it waited for before.
         let waits = self.tasks.get(&open.0).map_or(&[][..], |page| &page.waits[..]);
@@ -221,7 +254,7 @@ impl Root {
         if !is_childs {
             book.pages().tasks.entry(who.task()).or_default().roots += 1;
         }
-        Arc::new(Root { book, who, is_childs, poll, behind })
+        Arc::new(Root { book, who, is_childs, poll, behind, mark_child })
     }
 
     /// Whether this thread is in the poll that this root is of, or in one of a child.
@@ -250,7 +283,11 @@ pub(crate) fn childs(waker: &Waker) -> Option<Waker> {
     let now = NOW.with(Cell::get);
     // SAFETY: K2.
     let now = unsafe { now.as_ref() }?;
-    Some(mark(&Root::new(now.book.clone(), now.who, true, now.poll, waker.clone()), None))
+    Some((now.mark_child)(now, waker))
+}
+
+fn mark_child(now: &Root, waker: &Waker) -> Waker {
+    mark(&Root::new(now.book.clone(), now.who, true, now.poll, waker.clone()), None)
 }
 
 // ---- the waker ---------------------------------------------------------------------------------------------------
@@ -259,7 +296,7 @@ pub(crate) fn childs(waker: &Waker) -> Option<Waker> {
 /// waker that it keeps, and not one that somebody else's future has put before it.
 #[inline]
 pub(crate) fn keep(waker: &Waker) -> Waker {
-    if ptr::eq(waker.vtable(), &VTABLE) {
+    if ptr::eq(waker.vtable(), MARKS.with(Cell::get)) {
         OURS.set(true);
     }
     waker.clone()
@@ -276,7 +313,7 @@ impl Drop for Mark {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let mut pages = self.root.book.pages();
-        pages.kept.remove(&number);
+        pages.erase(number);
         // What was cloned and dropped again is no evidence of anything, and what is said next is not said of another.
         if pages.open == Some(number) {
             pages.open = None;

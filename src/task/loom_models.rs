@@ -17,11 +17,13 @@ use loom::thread;
 use super::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::count::Count;
 use super::inbox::{Inbox, Node, Pushed};
-use super::state::{Released, Request, Requested, Shared};
+use super::state::{Released, Request, Requested, Shared, Tally};
 
 /// A task, as far as other threads see it.
 struct Item {
     shared: Shared,
+    /// Touched by the model's main thread only.
+    tally: Tally,
     next: AtomicPtr<Item>,
     /// Who pushed it, and as which of its pushes.
     name: (char, usize),
@@ -38,7 +40,7 @@ unsafe impl Node for Item {
 #[derive(Clone, Copy)]
 struct ItemRef(NonNull<Item>);
 
-// SAFETY: an item is made of atomics and of what never changes.
+// SAFETY: an item is made of atomics, of what never changes, and of the main thread's tally.
 unsafe impl Send for ItemRef {}
 // SAFETY: as above.
 unsafe impl Sync for ItemRef {}
@@ -58,7 +60,7 @@ struct Inventory(Vec<Box<Item>>);
 
 impl Inventory {
     fn item(&mut self, shared: Shared, name: (char, usize)) -> ItemRef {
-        self.0.push(Box::new(Item { shared, next: AtomicPtr::new(ptr::null_mut()), name }));
+        self.0.push(Box::new(Item { shared, tally: Tally::new(), next: AtomicPtr::new(ptr::null_mut()), name }));
         ItemRef(NonNull::from(&**self.0.last().unwrap()))
     }
 }
@@ -202,12 +204,12 @@ fn loom_what_was_written_before_a_wake_is_seen_by_a_poll_after_it() {
         let (mut polls, mut seen) = (0, 0);
         while seen < 2 {
             for _ in home.inbox.take() {
-                assert_eq!(task.shared.references(), 2, "the home's and the inbox's, however many wake");
+                assert_eq!(task.tally.references(&task.shared), 2, "the home's and the inbox's, however many wake");
                 let arrival = task.shared.take_in();
                 assert!(!arrival.abort && !arrival.detach);
                 polls += 1;
                 seen = written.iter().map(|value| value.load(Ordering::Relaxed)).sum();
-                assert_eq!(task.shared.release(), Released::Kept);
+                assert!(task.tally.release());
             }
             if seen < 2 {
                 home.sleep();
@@ -217,7 +219,7 @@ fn loom_what_was_written_before_a_wake_is_seen_by_a_poll_after_it() {
         let pushes = pushes.filter(|requested| *requested == Requested::PushToInbox).count();
         let rest = home.inbox.take().map(|_| drop(task.shared.take_in())).count();
         assert_eq!(pushes, polls + rest, "each push is taken in once");
-        assert_eq!(task.shared.references(), 1 + rest);
+        assert_eq!(task.tally.references(&task.shared), 1 + rest);
     });
 }
 
@@ -226,7 +228,7 @@ fn loom_a_task_that_went_deaf_is_pushed_no_more_and_freed_once() {
     loom::model(|| {
         let (home, mut inventory) = (Loop::new(), Inventory::default());
         let task = inventory.item(Shared::new(), ('t', 0));
-        task.shared.acquire();
+        assert!(task.tally.acquire());
         let waker = thread::spawn({
             let home = home.clone();
             move || {
@@ -236,13 +238,12 @@ fn loom_a_task_that_went_deaf_is_pushed_no_more_and_freed_once() {
         });
         // The task is complete: what comes in only makes it deaf.
         task.shared.deafen();
-        let mut frees = 0;
-        let mut take_in = || {
+        let take_in = || {
             home.inbox
                 .take()
                 .map(|_| {
                     drop(task.shared.take_in());
-                    frees += usize::from(task.shared.release() == Released::Free);
+                    assert!(task.tally.release());
                 })
                 .count()
         };
@@ -250,24 +251,26 @@ fn loom_a_task_that_went_deaf_is_pushed_no_more_and_freed_once() {
         let (pushes, released) = waker.join().unwrap();
         assert_eq!(early + take_in(), pushes);
         assert_eq!(task.shared.request(Request::Wake), Requested::Nothing, "it is deaf");
-        assert_eq!((released, frees), (Released::Kept, 0), "the home still has its reference");
-        assert_eq!(task.shared.release(), Released::Free);
+        assert_eq!(released, Released::Kept, "the home still has its reference");
+        assert_eq!(task.tally.settle(&task.shared), Released::Free);
     });
 }
 
+/// One thread has a waker, clones it and drops both; the home counts by its tally, and settles it at some moment.
 #[test]
-fn loom_the_last_of_two_threads_frees_once_and_sees_all_that_was_written() {
+fn loom_the_last_of_home_and_thread_frees_once_and_sees_all_that_was_written() {
     loom::model(|| {
         let mut inventory = Inventory::default();
         let task = inventory.item(Shared::new(), ('t', 0));
-        task.shared.acquire();
+        // The thread's waker, and one of this thread's.
+        assert!(task.tally.acquire() && task.tally.acquire());
         let cells = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
-        let use_and_release = move |cells: &[UnsafeCell<i32>; 2], mine: usize, clones: usize| {
-            (0..clones).for_each(|_| task.shared.acquire());
+        let mark = |cells: &[UnsafeCell<i32>; 2], mine: usize| {
             // SAFETY: its own cell; loom checks that it is.
             cells[mine].with_mut(|cell| unsafe { *cell += 1 });
-            let released = (0..=clones).map(|_| task.shared.release());
-            let frees = released.filter(|released| *released == Released::Free).count();
+        };
+        let frees = |cells: &[UnsafeCell<i32>; 2], released: &[Released]| {
+            let frees = released.iter().filter(|released| **released == Released::Free).count();
             if frees > 0 {
                 // SAFETY: whoever frees has everything; loom checks that nothing is concurrent.
                 cells.iter().for_each(|cell| cell.with_mut(|cell| unsafe { *cell += 1 }));
@@ -276,10 +279,16 @@ fn loom_the_last_of_two_threads_frees_once_and_sees_all_that_was_written() {
         };
         let other = thread::spawn({
             let cells = cells.clone();
-            move || use_and_release(&cells, 1, 1)
+            move || {
+                task.shared.acquire();
+                mark(&cells, 1);
+                frees(&cells, &[task.shared.release(), task.shared.release()])
+            }
         });
-        let frees = use_and_release(&cells, 0, 0);
-        assert_eq!(frees + other.join().unwrap(), 1, "freed exactly once");
+        assert!(task.tally.acquire() && task.tally.release() && task.tally.release());
+        mark(&cells, 0);
+        let here = frees(&cells, &[task.tally.settle(&task.shared)]);
+        assert_eq!(here + other.join().unwrap(), 1, "freed exactly once");
     });
 }
 
@@ -358,7 +367,7 @@ fn loom_a_handle_dropped_while_another_thread_wakes_at_the_end_is_not_forgotten(
                 if task.shared.request(request) == Requested::PushToInbox && !home.push(task) {
                     // As `waker::give_up`.
                     let detach = task.shared.take_in().detach;
-                    drop(task.shared.release());
+                    assert_eq!(task.shared.release(), Released::Kept);
                     return usize::from(detach);
                 }
                 0
@@ -367,10 +376,10 @@ fn loom_a_handle_dropped_while_another_thread_wakes_at_the_end_is_not_forgotten(
         let mut detached = 0;
         for _ in home.inbox.close() {
             detached += usize::from(task.shared.take_in().detach);
-            assert_eq!(task.shared.release(), Released::Kept);
+            assert!(task.tally.release());
         }
         detached += threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>();
         assert_eq!(detached, 1, "the handle's part of the home's reference ends exactly once");
-        assert_eq!(task.shared.release(), Released::Free);
+        assert_eq!(task.tally.settle(&task.shared), Released::Free);
     });
 }

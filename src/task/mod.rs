@@ -4,11 +4,11 @@
 //! is put when it is done. Who runs it, and where, this layer does not know: a wake ends in a queue of its home.
 //!
 //! ```text
-//!   ┌──────────────────────────── Header ────────────────────────────┐┌─── Stage<F> ───┐
-//!   │ shared │ inbox link │ vtable │ home ││ owner │ key │ id │ queue ││ future, output │
-//!   │ atomic │            │   read-only   ││  link │ joiner           ││ or empty       │
-//!   └────────────────────────────────────────────────────────────────┘└────────────────┘
-//!    any thread                             home thread only  (the owner rule)
+//!   ┌────────────────────────────────── Header, 48 bytes ───────────────────────────────────┐┌── Stage<F> ──┐
+//!   │ shared │ inbox link │ site: home, vtable, line ││ tally │ owner │ queue │ place, details ││ future or    │
+//!   │ atomic │            │                read-only ││       │       │ link  │                ││ output       │
+//!   └───────────────────────────────────────────────────────────────────────────────────────┘└──────────────┘
+//!    any thread                                        home thread only  (the owner rule)
 //! ```
 //!
 //! Rules, cited by every `unsafe` in this folder:
@@ -22,12 +22,18 @@
 //! - **T4 (allocation)**: the header is allocated while it is referenced. One reference is the *home's*, held by the
 //!   executor until the task completes and by the JoinHandle until it is dropped; whoever is later releases it. Each
 //!   waker, abort handle and inbox link has one of its own. A run queue link needs none: the task is not complete.
-//! - **T5 (stage)**: the stage is a future until the task completes, then an output until somebody takes it. It is empty
-//!   before the home's reference is released, so freeing the memory, on whatever thread, runs no code of the user's.
+//! - **T5 (stage)**: the stage is a future until the task completes, then an output until somebody takes it, as the owner's
+//!   word says. It is empty before the home's reference is released, so freeing the memory, on whatever thread, runs no code
+//!   of the user's.
+//! - **T7, T8**: `blocks.rs` and `site.rs`.
 //! - **T6 (no guests)**: no user code (poll, drop, waker) runs while a `&mut` to a stage exists but the one that it got.
 
 mod atomic;
+mod blocks;
+mod contain;
 mod count;
+mod details;
+mod extras;
 mod header;
 pub(crate) mod here;
 pub(crate) mod holders;
@@ -35,26 +41,33 @@ mod home;
 mod inbox;
 mod join;
 pub(crate) mod kept;
+mod live;
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, not(loom)))]
 mod model;
 mod remote;
 mod run_queue;
+mod site;
+mod stage;
 mod state;
 mod waker;
 mod yield_now;
 
-pub(crate) use header::{NO_KEY, Payload, TaskRef, contain, let_go, wake};
+pub(crate) use contain::{Payload, contain, let_go, wake};
+pub(crate) use extras::{Extras, LocalKey};
+pub(crate) use header::{Header, TaskRef};
 pub(crate) use home::{HomeOwner, HomeRef};
 pub use join::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
 pub(crate) use join::{Unobserved, forget_payload, message, report};
 pub(crate) use kept::keep;
+pub(crate) use live::Live;
 pub(crate) use remote::send;
 pub(crate) use state::{Begin, Ended, Outcome, Woken};
-pub(crate) use waker::borrowed_waker;
+pub(crate) use waker::{borrowed_waker, is_ours};
 pub use yield_now::{YieldNow, yield_now};
 
+#[cfg(feature = "structured")]
 pub use crate::group::{
     Either, FirstOf, FutureSet, Join, JoinAll, JoinSet, Next, NextTask, OneOf, Pool, PoolFull, PoolJoin, PoolSpawn,
     Race, Select, Shutdown, TryJoin, TryJoinAll, first_of, join, join_all, race, race_ok, select, try_join,

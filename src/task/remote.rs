@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::header::{TaskRef, new_remote};
 use super::home::HomeRef;
-use super::join::{AbortHandle, forget_payload};
+use super::join::{AbortHandle, JoinError, forget_payload};
 
 /// Sends a task to its home: `make` is called there, and the future that it returns is run there. If the runtime has
 /// ended, `make` is dropped here, and not called.
@@ -18,7 +18,7 @@ pub(crate) fn send<F: Future + 'static>(
         make().await;
     };
     // SAFETY: an `async` block that has not been polled holds what it captured and nothing else, and that is `Send`.
-    let task = unsafe { new_remote(home.clone(), at, future) };
+    let task = unsafe { new_remote(home, at, future) };
     let abort = AbortHandle::new(task);
     if !home.push(task.0) {
         discard(task);
@@ -28,13 +28,13 @@ pub(crate) fn send<F: Future + 'static>(
 
 /// Nobody took the task: what the home and the inbox would have held is given up here. The caller has a reference.
 fn discard(task: TaskRef) {
-    task.cancel();
+    task.end(JoinError::Cancelled);
     // SAFETY: T2: the home is closed, and nobody else knows the task.
     if let Some(payload) = unsafe { task.discard() } {
         forget_payload(payload);
     }
-    // SAFETY: T4: the home's reference.
-    unsafe { task.release() };
+    // SAFETY: T2 as above; T4: the home's reference.
+    unsafe { task.release_home() };
     // SAFETY: T4: the inbox's reference.
     unsafe { task.release() };
 }

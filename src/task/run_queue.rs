@@ -69,6 +69,12 @@ impl RunQueue {
         Some(task)
     }
 
+    /// The one that was pushed last; null if the queue is empty. To be compared only.
+    #[inline]
+    pub(crate) fn last(&self) -> *const Header {
+        self.tail.get()
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.length.get()

@@ -1,9 +1,10 @@
-//! The state of a task, in two words, and every transition that there is.
+//! The state of a task, in three words, and every transition that there is.
 //!
 //! A task's state is split by *who may touch it* (the owner rule, see `mod.rs`):
 //!
-//! - [`Shared`] is atomic, for any thread: the count of references, and requests from other threads.
-//! - [`Owner`] is a plain cell, for the runtime's thread only: where the task is in its life.
+//! - [`Shared`] is atomic, for any thread: references that other threads count, and their requests.
+//! - [`Owner`] is a plain cell, for the runtime's thread only: where the task is in its life. [`Tally`] too: the references
+//!   that this thread counts.
 //!
 //! Each transition is a method that returns what its caller must now do. There is no compare-exchange on a task outside
 //! of this file.
@@ -25,7 +26,8 @@
 
 use std::cell::Cell;
 
-use super::atomic::{AtomicUsize, Ordering, fence};
+use super::atomic::{AtomicU32, Ordering, fence};
+use crate::observer::TaskId;
 
 // ---- the shared word ---------------------------------------------------------------------------------------------
 //
@@ -33,17 +35,23 @@ use super::atomic::{AtomicUsize, Ordering, fence};
 //   bit 1   ABORT      another thread asks for an abort
 //   bit 2   DETACH     another thread dropped the JoinHandle
 //   bit 3   DEAF       the task is complete: wakes from other threads need not travel any more
-//   bits 4… references: one for the home (executor and JoinHandle together), one a Waker, AbortHandle or inbox link
+//   bits 4… references counted here, from a bias: see `Tally`
 
-const IN_INBOX: usize = 1;
-const ABORT: usize = 2;
-const DETACH: usize = 4;
-const DEAF: usize = 8;
-const REFERENCE: usize = 16;
-const FLAGS: usize = REFERENCE - 1;
+const IN_INBOX: u32 = 1;
+const ABORT: u32 = 2;
+const DETACH: u32 = 4;
+const DEAF: u32 = 8;
+const REFERENCE: u32 = 16;
+
+/// Keeps the word's count away from zero, whatever is released elsewhere that was counted at home.
+const BIAS: u32 = 1 << 27;
+
+/// More references to one task than any program has: as wakers they would fill a gigabyte. std's Arc ends the process
+/// likewise at its limit.
+const MOST: u32 = 1 << 26;
 
 /// The word that any thread may touch.
-pub(crate) struct Shared(AtomicUsize);
+pub(crate) struct Shared(AtomicU32);
 
 /// What a thread asks of a task that lives on another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +90,14 @@ pub(crate) struct Arrival {
 }
 
 impl Shared {
-    /// One reference: the home's.
+    /// Nothing is counted here: the home's reference stands in the tally.
     pub(crate) fn new() -> Shared {
-        Shared(AtomicUsize::new(REFERENCE))
+        Shared(AtomicU32::new(BIAS * REFERENCE))
     }
 
     /// Two references and the mark of the inbox: a task that another thread makes and sends home.
     pub(crate) fn new_in_inbox() -> Shared {
-        Shared(AtomicUsize::new((2 * REFERENCE) | IN_INBOX))
+        Shared(AtomicU32::new(((BIAS + 2) * REFERENCE) | IN_INBOX))
     }
 
     /// Another thread wakes, aborts or detaches. Also publishes what that thread wrote before to the poll that follows,
@@ -126,47 +134,122 @@ impl Shared {
         self.0.fetch_or(DEAF, Ordering::Relaxed);
     }
 
-    /// One more reference, by one who has one.
-    #[inline]
+    /// One more reference, by one who has one. From any thread.
     pub(crate) fn acquire(&self) {
         let before = self.0.fetch_add(REFERENCE, Ordering::Relaxed);
-        // 2^60 references do not fit into memory: only leaked ones get here. std's Arc ends the process likewise.
-        if before > usize::MAX / 2 {
+        if before / REFERENCE > BIAS + MOST {
             std::process::abort();
         }
     }
 
-    /// One reference less.
-    #[inline]
+    /// One reference less. From any thread.
     pub(crate) fn release(&self) -> Released {
-        // The only holder cannot be raced, which saves the read-modify-write in the commonest case.
-        if self.0.load(Ordering::Acquire) & !FLAGS == REFERENCE {
+        // The only holder cannot be raced, which saves the read-modify-write.
+        if self.0.load(Ordering::Acquire) / REFERENCE == 1 {
             return Released::Free;
         }
-        if self.0.fetch_sub(REFERENCE, Ordering::Release) & !FLAGS == REFERENCE {
+        if self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1 {
             fence(Ordering::Acquire);
             return Released::Free;
         }
         Released::Kept
     }
+}
 
-    /// How many there are, the home's among them. If it is one, nobody can make it more but the home thread.
-    pub(crate) fn references(&self) -> usize {
-        self.0.load(Ordering::Relaxed) / REFERENCE
+// ---- the tally ---------------------------------------------------------------------------------------------------
+
+/// The references that are counted at home, where that costs no atomic operation: a biased count.
+///
+/// A reference is counted where it is made and uncounted where it ends, so this may wrap below zero; with the shared word,
+/// less its bias, it says how many there are. When the home's own reference ends, the tally is *settled*: added to the shared
+/// word, which from then on is the whole truth. What it finds there is a consistent cut: a reference that came home from
+/// another thread brought the news of that thread's counting along.
+///
+/// After Choi, Shull, Torrellas: "Biased Reference Counting", PACT 2018, with an owner that ends explicitly.
+pub(crate) struct Tally(Cell<u32>);
+
+/// What a settled tally says: no number of references.
+const SETTLED: u32 = 1 << 31;
+
+impl Tally {
+    /// The home's reference.
+    pub(crate) fn new() -> Tally {
+        Tally(Cell::new(1))
+    }
+
+    /// A task made elsewhere, whose references stand in the shared word.
+    pub(crate) fn new_remote() -> Tally {
+        Tally(Cell::new(0))
+    }
+
+    /// One more, on the home thread. `false`: it is settled, count in the shared word.
+    #[inline]
+    pub(crate) fn acquire(&self) -> bool {
+        let count = self.0.get();
+        if count.wrapping_add(MOST) >= 2 * MOST {
+            return Self::no_more(count);
+        }
+        self.0.set(count.wrapping_add(1));
+        true
+    }
+
+    /// One less, on the home thread, and never the last. `false` as above.
+    #[inline]
+    pub(crate) fn release(&self) -> bool {
+        let count = self.0.get();
+        if count == SETTLED {
+            return false;
+        }
+        self.0.set(count.wrapping_sub(1));
+        true
+    }
+
+    #[cold]
+    fn no_more(count: u32) -> bool {
+        if count != SETTLED {
+            std::process::abort();
+        }
+        false
+    }
+
+    /// The home's reference ends, and the tally with it.
+    pub(crate) fn settle(&self, shared: &Shared) -> Released {
+        let rest = self.0.replace(SETTLED).wrapping_sub(1);
+        // Nobody else has a reference: nobody can make one either.
+        if (shared.0.load(Ordering::Acquire) / REFERENCE).wrapping_add(rest) == BIAS {
+            return Released::Free;
+        }
+        let more = rest.wrapping_sub(BIAS).wrapping_mul(REFERENCE);
+        if shared.0.fetch_add(more, Ordering::AcqRel).wrapping_add(more) / REFERENCE == 0 {
+            return Released::Free;
+        }
+        Released::Kept
+    }
+
+    /// How many references there are, the home's among them. If it is one, nobody can make it more but the home thread.
+    pub(crate) fn references(&self, shared: &Shared) -> usize {
+        let here = if self.0.get() == SETTLED { 0 } else { self.0.get().wrapping_sub(BIAS) };
+        (shared.0.load(Ordering::Relaxed) / REFERENCE).wrapping_add(here) as usize
     }
 }
 
 // ---- the owner's word --------------------------------------------------------------------------------------------
 
-const QUEUED: u8 = 1;
-const RUNNING: u8 = 2;
-const COMPLETE: u8 = 4;
-const ABORTED: u8 = 8;
+const QUEUED: u64 = 1;
+const RUNNING: u64 = 2;
+const COMPLETE: u64 = 4;
+const ABORTED: u64 = 8;
 /// A JoinHandle exists. The home's reference is held by the executor (not COMPLETE) and the handle (HELD) together.
-const HELD: u8 = 16;
+const HELD: u64 = 16;
+/// The stage is an output (T5).
+const OUTPUT: u64 = 32;
+/// In its last poll it said what it waits for.
+const SAID: u64 = 64;
+/// Above the flags stands the task's number: at a task a nanosecond, 2^56 of them last two years.
+const NUMBER: u32 = 8;
 
-/// The word that only the home thread touches.
-pub(crate) struct Owner(Cell<u8>);
+/// The word that only the home thread touches: the task's number, and where it is in its life.
+pub(crate) struct Owner(Cell<u64>);
 
 /// What a caller of [`Owner::wake`] must do.
 #[must_use]
@@ -209,24 +292,36 @@ pub(crate) enum Outcome {
 
 impl Owner {
     /// A new task: queued, with a handle.
-    pub(crate) fn new() -> Owner {
-        Owner(Cell::new(QUEUED | HELD))
+    #[inline]
+    pub(crate) fn new(id: TaskId) -> Owner {
+        Owner(Cell::new((id.0 << NUMBER) | QUEUED | HELD))
     }
 
-    /// A task made elsewhere: not queued yet, and without a handle of ours.
+    /// A task made elsewhere: not queued yet, without a handle of ours, and without a number before it arrives.
     pub(crate) fn new_remote() -> Owner {
         Owner(Cell::new(0))
     }
 
-    fn has(&self, flag: u8) -> bool {
+    #[inline]
+    pub(crate) fn id(&self) -> TaskId {
+        TaskId(self.0.get() >> NUMBER)
+    }
+
+    /// It has arrived.
+    pub(crate) fn set_id(&self, id: TaskId) {
+        debug_assert!(self.id().0 == 0, "a task gets its number once");
+        self.set(id.0 << NUMBER);
+    }
+
+    fn has(&self, flag: u64) -> bool {
         self.0.get() & flag != 0
     }
 
-    fn set(&self, flag: u8) {
+    fn set(&self, flag: u64) {
         self.0.set(self.0.get() | flag);
     }
 
-    fn clear(&self, flag: u8) {
+    fn clear(&self, flag: u64) {
         self.0.set(self.0.get() & !flag);
     }
 
@@ -253,8 +348,7 @@ impl Owner {
     #[inline]
     pub(crate) fn begin_poll(&self) -> Begin {
         debug_assert!(self.has(QUEUED) && !self.has(RUNNING | COMPLETE), "only a queued task is begun");
-        self.clear(QUEUED);
-        self.set(RUNNING);
+        self.0.set((self.0.get() & !(QUEUED | SAID)) | RUNNING);
         if self.has(ABORTED) { Begin::Cancel } else { Begin::Poll }
     }
 
@@ -278,8 +372,7 @@ impl Owner {
     #[inline]
     pub(crate) fn complete(&self) -> Outcome {
         debug_assert!(!self.has(COMPLETE), "a task completes once");
-        self.clear(QUEUED | RUNNING | ABORTED);
-        self.set(COMPLETE);
+        self.0.set((self.0.get() & !(QUEUED | RUNNING | ABORTED | SAID)) | COMPLETE);
         if self.has(HELD) { Outcome::Keep } else { Outcome::Discard }
     }
 
@@ -290,6 +383,37 @@ impl Owner {
         if self.has(COMPLETE) { Outcome::Discard } else { Outcome::Keep }
     }
 
+    /// The stage is an output from now on.
+    #[inline]
+    pub(crate) fn has_output(&self) {
+        self.set(OUTPUT);
+    }
+
+    /// Whether the stage is an output; if so it is the caller's, once.
+    #[inline]
+    pub(crate) fn take_output(&self) -> bool {
+        let was = self.has(OUTPUT);
+        self.clear(OUTPUT);
+        was
+    }
+
+    /// It says in this poll what it waits for.
+    #[inline]
+    pub(crate) fn says(&self) {
+        self.set(SAID);
+    }
+
+    #[inline]
+    pub(crate) fn has_said(&self) -> bool {
+        self.has(SAID)
+    }
+
+    /// It takes that back.
+    pub(crate) fn unsays(&self) {
+        self.clear(SAID);
+    }
+
+    #[inline]
     pub(crate) fn is_complete(&self) -> bool {
         self.has(COMPLETE)
     }

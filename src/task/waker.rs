@@ -4,7 +4,7 @@
 //! and a plain push to the run queue. Anywhere else it is a request in the shared word and a push to the inbox.
 
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::header::{Header, TaskRef};
@@ -17,6 +17,12 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, re
 pub(crate) fn borrowed_waker(task: &TaskRef) -> ManuallyDrop<Waker> {
     // SAFETY: T4: the executor holds the task while it polls it; a waker that is never dropped releases nothing.
     ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(task.0.as_ptr().cast(), &VTABLE)) })
+}
+
+/// Whether this is the waker of a task, of whatever runtime.
+#[inline]
+pub(crate) fn is_ours(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), &VTABLE)
 }
 
 /// Wakes or aborts a task, from any thread.
@@ -60,14 +66,26 @@ fn task(data: *const ()) -> TaskRef {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    task(data).header().shared.acquire();
+    task(data).header().acquire();
     RawWaker::new(data, &VTABLE)
 }
 
 unsafe fn wake(data: *const ()) {
-    request(task(data), Request::Wake);
+    let task = task(data);
+    let header = task.header();
+    // The common case, with one look at where we are.
+    if let Some(local) = header.home().turning() {
+        if header.owner.wake() == Woken::Enqueue {
+            local.enqueue(task.0);
+        }
+        if header.tally.release() {
+            return;
+        }
+    } else {
+        request_from_afar(task, Request::Wake);
+    }
     // SAFETY: T4: waking by value ends the waker, whose reference this is.
-    unsafe { task(data).release() };
+    unsafe { task.release() };
 }
 
 unsafe fn wake_by_ref(data: *const ()) {

@@ -2,7 +2,8 @@
 //!
 //! Deadlines are [`Instant`]s of std, exact to the nanosecond and never early. Any [`Duration`] is valid: what is further
 //! off than an `Instant` can say is never due. By how much a timer is late is up to the kernel and to the polls of other
-//! tasks; nothing is added on purpose.
+//! tasks. Timers that are due within a few microseconds of each other share a wake-up, which is the only delay on purpose;
+//! [`coalesce`](crate::RuntimeBuilder::coalesce) says within how many.
 
 mod interval;
 mod sleep;
@@ -14,6 +15,8 @@ pub use interval::{Interval, MissedTicks, Tick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
+use crate::runtime::Loop;
+
 /// The time, by the clock of this thread's runtime; outside of one, by the system's.
 ///
 /// ```
@@ -24,8 +27,5 @@ pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 /// });
 /// ```
 pub fn now() -> Instant {
-    match crate::runtime::current() {
-        Some(event_loop) => event_loop.now(),
-        None => crate::sys::World::kernel().now(),
-    }
+    crate::runtime::inside(Loop::now).unwrap_or_else(|| crate::sys::World::kernel().now())
 }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::observer::WaitReason;
-use crate::runtime::{Loop, at_home, current, on};
+use crate::runtime::{Loop, at_home, inside, on};
 use crate::task::{HomeRef, here, keep};
-use crate::timers::TimerKey;
+use crate::timers::{Look, TimerKey};
 
 /// Waits for `duration`, counted from this call. Zero is over at once.
 ///
@@ -46,11 +46,6 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::new(Some(deadline))
 }
 
-#[track_caller]
-fn current_loop() -> std::rc::Rc<Loop> {
-    current().expect("timers need a runtime on this thread: use them inside `block_on` or `Runtime::enter`")
-}
-
 /// A deadline to be awaited; made by [`sleep`] and [`sleep_until`].
 ///
 /// It is `Unpin`, may be moved at any time, and can be [reset](Sleep::reset). It counts from its creation and is set at its
@@ -75,17 +70,25 @@ pub struct Sleep {
 impl Sleep {
     #[track_caller]
     pub(super) fn new(deadline: Option<Instant>) -> Sleep {
-        let home = current_loop().executor.home().home().clone();
-        Sleep { deadline, home, set: None, ahead: false, at: Location::caller() }
+        let at = Location::caller();
+        inside(|event_loop| Sleep::made(event_loop, deadline, false, at)).unwrap_or_else(|| outside())
     }
 
     /// Counted from now.
+    #[inline]
     #[track_caller]
     pub(super) fn after(duration: Duration) -> Sleep {
-        let event_loop = current_loop();
-        let home = event_loop.executor.home().home().clone();
-        let deadline = event_loop.now().checked_add(duration);
-        Sleep { deadline, home, set: None, ahead: !duration.is_zero(), at: Location::caller() }
+        let at = Location::caller();
+        let made = inside(|event_loop| {
+            let deadline = event_loop.now().checked_add(duration);
+            Sleep::made(event_loop, deadline, !duration.is_zero(), at)
+        });
+        made.unwrap_or_else(|| outside())
+    }
+
+    #[inline]
+    fn made(event_loop: &Loop, deadline: Option<Instant>, ahead: bool, at: &'static Location<'static>) -> Sleep {
+        Sleep { deadline, home: event_loop.executor.home().home().clone(), set: None, ahead, at }
     }
 
     /// When it is over; `None`: never.
@@ -128,6 +131,7 @@ impl Sleep {
     }
 
     /// Takes the timer back, on whatever thread: elsewhere the request travels home.
+    #[inline]
     fn take_back(&mut self) {
         let Some(key) = self.set.take() else { return };
         at_home(&self.home, move |event_loop| {
@@ -135,44 +139,65 @@ impl Sleep {
             event_loop.keep_descriptor_true();
         });
     }
+}
 
-    fn poll_on(&mut self, event_loop: &Loop, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        match &self.set {
-            None => {
-                // Without budget left it is set all the same, to be due at once: a loop of sleeps that are over lets
-                // others go on, and yet a sleep beside a task's endless work is not kept from ending it.
-                if !self.ahead && event_loop.now() >= deadline && here::may_go_on(cx) {
-                    here::spend();
-                    return Poll::Ready(());
-                }
-                self.set = event_loop.timers.set(deadline, keep(cx.waker())).ok();
-                event_loop.keep_descriptor_true();
-            }
-            Some(key) if event_loop.timers.has_fired(key) => return Poll::Ready(()),
-            Some(key) if event_loop.timers.wakes(key, cx.waker()) => {}
-            Some(key) => event_loop.timers.renew(key, keep(cx.waker())),
-        }
-        Poll::Pending
-    }
+#[cold]
+#[track_caller]
+fn outside() -> ! {
+    panic!("timers need a runtime on this thread: use them inside `block_on` or `Runtime::enter`")
 }
 
 impl Future for Sleep {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let home = self.home.clone();
-        let polled = on(&home, |event_loop| self.poll_on(event_loop, cx))
-            .unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)));
-        if polled.is_pending() {
-            // After its waker was kept: see `task::kept`.
-            here::waits(WaitReason::Timer, self.at);
-        }
-        polled
+        let Sleep { deadline, ahead, ref mut set, ref home, at } = *self;
+        let polled = on(home, |event_loop| {
+            let polled = poll_on(event_loop, deadline, ahead, set, cx);
+            if polled.is_pending() {
+                // After its waker was kept: see `task::kept`.
+                here::waits(WaitReason::Timer, at);
+            }
+            polled
+        });
+        polled.unwrap_or_else(|away| panic!("a sleep cannot go on: {}", std::io::Error::from(away)))
     }
 }
 
+/// Polls a sleep in its own runtime.
+#[inline]
+fn poll_on(
+    event_loop: &Loop,
+    deadline: Option<Instant>,
+    ahead: bool,
+    set: &mut Option<TimerKey>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(deadline) = deadline else { return Poll::Pending };
+    match set {
+        None => {
+            // Without budget left it is set all the same, to be due at once: a loop of sleeps that are over lets others
+            // go on, and yet a sleep beside a task's endless work is not kept from ending it.
+            if !ahead && event_loop.now() >= deadline && here::may_go_on(cx) {
+                here::spend();
+                return Poll::Ready(());
+            }
+            let Some(tick) = event_loop.timers.tick(deadline) else { return Poll::Pending };
+            *set = Some(event_loop.timers.set(tick, keep(cx.waker())));
+            event_loop.keep_descriptor_true();
+        }
+        Some(key) => match event_loop.timers.look(key, cx.waker()) {
+            Look::Fired => return Poll::Ready(()),
+            Look::Waits => {}
+            Look::WakesAnother => event_loop.timers.renew(key, keep(cx.waker())),
+        },
+    }
+    Poll::Pending
+}
+
 impl Drop for Sleep {
+    #[inline]
     fn drop(&mut self) {
         self.take_back();
     }

@@ -19,6 +19,7 @@ mod net;
 mod observer;
 mod process;
 mod reactor;
+mod rivals;
 mod runtime;
 mod scope;
 mod signal;

@@ -6,3 +6,4 @@ mod nested;
 mod order;
 mod policy;
 mod spawner;
+mod spin;

@@ -1,10 +1,11 @@
 //! Tests of `time` and `timers`, through the public API and a real clock.
 //!
 //! `promises.rs`: never early, no spin, any duration, order. `sleeping.rs`: a sleep that is reset, moved, dropped, polled
-//! again. `limits.rs`: timeouts and intervals, and what they leave behind.
+//! again. `limits.rs`: timeouts and intervals, and what they leave behind. `sharing.rs`: wake-ups that several timers share.
 
 mod limits;
 mod promises;
+mod sharing;
 mod sleeping;
 
 use std::time::Duration;

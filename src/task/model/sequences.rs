@@ -293,9 +293,9 @@ impl Bench {
             self.check_unobserved();
         }
         if let Some(header) = self.desk.borrow().header.filter(|_| model.references() > 0) {
-            // SAFETY: T4: it has references, says the model; T1: they are counted in the shared word.
+            // SAFETY: T4: it has references, says the model.
             let header = unsafe { header.as_ref() };
-            assert_eq!(header.shared.references(), model.references(), "{model:?}");
+            assert_eq!(header.tally.references(&header.shared), model.references(), "{model:?}");
         }
     }
 

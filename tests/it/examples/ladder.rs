@@ -211,6 +211,14 @@ fn many_cores_share_a_port_in_threads_and_in_processes() {
     }
 }
 
+/// Two dialogues, whose times are the machine's.
+#[test]
+fn a_dialogue_with_and_without_sleeps() {
+    let source = std::fs::read_to_string(root().join("examples/spin.rs")).unwrap();
+    let ended = run_as_promised(&Rung { name: "spin".into(), source });
+    assert!(["asleep", "spinning"].iter().all(|how| figure(&ended, how, " µs") > 0.0));
+}
+
 /// While the thread blocks nobody runs; while threads of the pool do, others run.
 #[test]
 fn the_pool_lets_others_run() {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io::Write;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -127,6 +128,46 @@ fn no_wake_from_another_thread_is_lost() {
     coracle::block_on(main);
     thread.join().unwrap();
     assert_eq!(seen.load(SeqCst), 20_000);
+}
+
+/// A wake that comes just before the loop would sleep saves it the sleep, and also the look at the world; but only so
+/// often: a socket is served however fast another thread wakes.
+#[test]
+fn a_storm_of_wakes_from_elsewhere_keeps_no_socket_waiting() {
+    const WRITTEN: usize = 1000;
+    let (polls, done) = (Rc::new(Cell::new(0_usize)), Arc::new(AtomicBool::new(false)));
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (to_thread, waker) = mpsc::channel::<Waker>();
+    let storm = std::thread::spawn({
+        let done = done.clone();
+        move || {
+            let waker = waker.recv().unwrap();
+            while !done.load(SeqCst) {
+                waker.wake_by_ref();
+            }
+            waker.wake();
+        }
+    });
+    coracle::block_on(async {
+        let stormy = coracle::spawn({
+            let (polls, done) = (polls.clone(), done.clone());
+            poll_fn(move |cx| {
+                match polls.replace(polls.get() + 1) {
+                    0 => to_thread.send(cx.waker().clone()).unwrap(),
+                    WRITTEN => drop((&theirs).write_all(b"x")),
+                    _ => {}
+                }
+                if done.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            })
+        });
+        let ours = coracle::net::UnixStream::from_std(ours).unwrap();
+        ours.read_exact(&mut [0]).await.unwrap();
+        let late = polls.get() - WRITTEN;
+        done.store(true, SeqCst);
+        stormy.await.unwrap();
+        assert!(late <= 128, "the socket was served {late} polls later");
+    });
+    storm.join().unwrap();
 }
 
 /// After the task's end and after the runtime's, from this thread and another, by value and by reference: nothing.
