@@ -12,8 +12,10 @@
 //! satisfy: `sync::permits` does. For all others that is `()`, and costs nothing.
 //!
 //! Nearly always there is one waiter or none. So one has its place in the list itself, and only those that come while
-//! it is taken are linked behind it, in a slab on the heap.
+//! it is taken are linked behind it, in a slab on the heap. A small one is kept for the next, so that a few who wait again
+//! and again allocate nothing.
 
+use std::num::NonZeroUsize;
 use std::task::Waker;
 
 use slab::Slab;
@@ -38,12 +40,24 @@ enum Chosen {
     WithAll,
 }
 
-/// A waiter in a list: the right to leave it.
+/// A waiter in a list: the right to leave it. Its key in the slab, plus one: so an `Option` of it is one word, and every
+/// future that can wait a word smaller.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WaitKey(usize);
+pub(crate) struct WaitKey(NonZeroUsize);
 
 /// The key of the one who is first; no slab grows to this.
-const FIRST: WaitKey = WaitKey(usize::MAX);
+const FIRST: WaitKey = WaitKey(NonZeroUsize::MAX);
+
+impl WaitKey {
+    fn of_other(key: usize) -> WaitKey {
+        WaitKey(NonZeroUsize::MIN.saturating_add(key))
+    }
+
+    /// Of one who is not the first.
+    fn index(&self) -> usize {
+        self.0.get() - 1
+    }
+}
 
 /// What a waiter that left owes.
 #[must_use]
@@ -83,10 +97,15 @@ impl<Want> WaitList<Want> {
     /// Puts a waiter at the end, with what it wants.
     #[inline]
     pub(crate) fn push_wanting(&mut self, waker: Waker, want: Want) -> WaitKey {
-        if matches!(self.first, First::Free) && self.others.is_none() {
+        if matches!(self.first, First::Free) && !self.has_others() {
             self.first = First::Waiting(waker, want);
             return FIRST;
         }
+        self.push_other(waker, want)
+    }
+
+    #[inline(never)]
+    fn push_other(&mut self, waker: Waker, want: Want) -> WaitKey {
         self.others.get_or_insert_default().push(waker, want)
     }
 
@@ -110,10 +129,12 @@ impl<Want> WaitList<Want> {
 
     #[inline]
     fn waker(&self, key: &WaitKey) -> Option<&Waker> {
-        match (&self.first, key) {
-            (First::Waiting(waker, _), &FIRST) => Some(waker),
-            (_, &FIRST) => None,
-            _ => self.others.as_ref().and_then(|others| others.waiters[key.0].waker.as_ref().ok()),
+        if *key != FIRST {
+            return self.others.as_ref().and_then(|others| others.waiters[key.index()].waker.as_ref().ok());
+        }
+        match &self.first {
+            First::Waiting(waker, _) => Some(waker),
+            First::Free | First::Notified(..) => None,
         }
     }
 
@@ -121,7 +142,7 @@ impl<Want> WaitList<Want> {
     /// to be dropped outside of all borrows.
     pub(crate) fn renew(&mut self, key: &WaitKey, waker: Waker) -> Option<Waker> {
         if *key != FIRST {
-            return self.others.as_mut().and_then(|others| others.renew(key.0, waker));
+            return self.others.as_mut().and_then(|others| others.renew(key.index(), waker));
         }
         let (old, want) = match std::mem::replace(&mut self.first, First::Free) {
             First::Waiting(old, want) => (Some(old), want),
@@ -145,15 +166,15 @@ impl<Want> WaitList<Want> {
 
     #[inline]
     fn notify(&mut self, chosen: Chosen) -> Option<Waker> {
+        if !matches!(self.first, First::Waiting(..)) {
+            return self.others.as_mut()?.notify(chosen);
+        }
         match std::mem::replace(&mut self.first, First::Free) {
             First::Waiting(waker, want) => {
                 self.first = First::Notified(chosen, want);
                 Some(waker)
             }
-            other => {
-                self.first = other;
-                self.others.as_mut()?.notify(chosen)
-            }
+            First::Free | First::Notified(..) => unreachable!("it waits"),
         }
     }
 
@@ -167,16 +188,22 @@ impl<Want> WaitList<Want> {
                 First::Free => Left::Nothing,
             };
         }
-        self.remove_other(key.0)
+        self.remove_other(key.index())
     }
 
+    #[inline(never)]
     fn remove_other(&mut self, key: usize) -> Left {
         let Some(others) = &mut self.others else { unreachable!("a waiter leaves a list that it is not in") };
         let left = others.remove(key);
-        if others.waiters.is_empty() {
+        if others.waiters.is_empty() && others.waiters.capacity() > MOST_KEPT {
             self.others = None;
         }
         left
+    }
+
+    #[inline]
+    fn has_others(&self) -> bool {
+        self.others.as_ref().is_some_and(|others| !others.waiters.is_empty())
     }
 
     /// Whether nobody waits, not counting the notified.
@@ -192,7 +219,10 @@ impl<Want> WaitList<Want> {
     }
 }
 
-/// Those that came while somebody was there. Given up when the last has left.
+/// Room for how many is kept while nobody needs it. Arbitrary: a kilobyte or so.
+const MOST_KEPT: usize = 32;
+
+/// Those that came while somebody was there.
 struct Others<Want> {
     waiters: Slab<Waiter<Want>>,
     /// Keys of the first and last that are not notified.
@@ -216,17 +246,19 @@ impl<Want> Default for Others<Want> {
     }
 }
 
+/// None of this is inlined where it is used: one who waits alone does not pay for the registers that it needs.
 impl<Want> Others<Want> {
     fn push(&mut self, waker: Waker, want: Want) -> WaitKey {
         let key = self.waiters.insert(Waiter { waker: Ok(waker), want, previous: NONE, next: NONE });
         self.link_last(key);
-        WaitKey(key)
+        WaitKey::of_other(key)
     }
 
     fn first_wants(&self) -> Option<&Want> {
         self.ends.map(|(first, _)| &self.waiters[first].want)
     }
 
+    #[inline(never)]
     fn renew(&mut self, key: usize, waker: Waker) -> Option<Waker> {
         let old = std::mem::replace(&mut self.waiters[key].waker, Ok(waker)).ok();
         if old.is_none() {
@@ -235,6 +267,7 @@ impl<Want> Others<Want> {
         old
     }
 
+    #[inline(never)]
     fn notify(&mut self, chosen: Chosen) -> Option<Waker> {
         let (first, _) = self.ends?;
         self.unlink(first);

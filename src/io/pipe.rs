@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -102,11 +102,27 @@ impl Pipe {
     }
 }
 
-/// Takes bytes from the front. They lie in at most two pieces, and `read` gives those of one.
+/// Takes bytes from the front. They lie in at most two pieces.
 fn take(bytes: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
-    let mut read = |buffer: &mut [u8]| bytes.read(buffer).expect("memory gives no errors");
-    let count = read(buffer);
-    count + read(&mut buffer[count..])
+    if bytes.is_empty() {
+        return 0;
+    }
+    let (first, second) = bytes.as_slices();
+    let mut count = first.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&first[..count]);
+    if !second.is_empty() {
+        let rest = &mut buffer[count..];
+        let more = second.len().min(rest.len());
+        rest[..more].copy_from_slice(&second[..more]);
+        count += more;
+    }
+    if count == bytes.len() {
+        // The commonest case: what comes next lies in one piece.
+        bytes.clear();
+    } else {
+        bytes.drain(..count);
+    }
+    count
 }
 
 fn broken() -> Error {
@@ -122,9 +138,14 @@ pub(crate) fn wake_one(place: &Cell<Option<Waker>>) {
 
 /// Leaves the waker in its place. Cloning it may run code of others, so what was checked before must be checked again.
 pub(crate) fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
-    let old = place.take().filter(|waker| waker.will_wake(cx.waker()));
-    let waker = old.unwrap_or_else(|| keep(cx.waker()));
-    let_go(place.replace(Some(waker)));
+    let old = place.take();
+    if old.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
+        return place.set(old);
+    }
+    let meanwhile = place.replace(Some(keep(cx.waker())));
+    if old.is_some() || meanwhile.is_some() {
+        let_go((old, meanwhile));
+    }
 }
 
 /// The reading end of a [`pipe`].

@@ -122,8 +122,20 @@ pub struct EventWait<'a> {
 impl Future for EventWait<'_> {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+        if self.place.is_none() && self.event.is_set() && here::has_budget() {
+            here::spend();
+            return Poll::Ready(());
+        }
+        self.wait(cx)
+    }
+}
+
+impl EventWait<'_> {
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         let event = this.event;
         let chosen = this.place.as_ref().is_some_and(|place| event.queue.is_chosen(place));
         if (chosen || event.is_set()) && here::may_go_on(cx) {
@@ -140,6 +152,7 @@ impl Future for EventWait<'_> {
 }
 
 impl Drop for EventWait<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.event.queue.leave(&mut self.place, false);
     }

@@ -225,9 +225,18 @@ impl<'a, T: ?Sized> Future for Lock<'a, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<MutexGuard<'a, T>> {
-        let this = &mut *self;
-        ready!(this.mutex.permits.poll_take(&mut this.claim, cx, WHAT)).expect("a mutex is never closed");
-        Poll::Ready(this.mutex.guard(this.claim.at))
+        if self.mutex.permits.take_at_once(&self.claim) {
+            return Poll::Ready(self.mutex.guard(self.claim.at));
+        }
+        self.wait(cx)
+    }
+}
+
+impl<'a, T: ?Sized> Lock<'a, T> {
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<MutexGuard<'a, T>> {
+        ready!(self.mutex.permits.wait(&mut self.claim, cx, WHAT)).expect("a mutex is never closed");
+        Poll::Ready(self.mutex.guard(self.claim.at))
     }
 }
 

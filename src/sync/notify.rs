@@ -83,6 +83,7 @@ impl Notify {
     ///     assert!(second.await.is_err(), "one was kept, not two");
     /// });
     /// ```
+    #[inline]
     pub fn notify_one(&self) {
         if !self.queue.wake_one() {
             self.kept.set(true);
@@ -138,8 +139,23 @@ pub struct Notified<'a> {
 impl Future for Notified<'_> {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let kept = &this.notify.kept;
+        if this.place.is_none() && kept.get() && here::has_budget() {
+            here::spend();
+            kept.set(false);
+            return Poll::Ready(());
+        }
+        this.wait(cx)
+    }
+}
+
+impl Notified<'_> {
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         let Notify { kept, queue } = this.notify;
         let chosen = this.place.as_ref().is_some_and(|place| queue.is_chosen(place));
         if (chosen || kept.get()) && here::may_go_on(cx) {
@@ -159,6 +175,7 @@ impl Future for Notified<'_> {
 }
 
 impl Drop for Notified<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.notify.queue.leave(&mut self.place, false) {
             self.notify.kept.set(true);

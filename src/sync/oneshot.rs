@@ -19,9 +19,16 @@ use crate::task::{here, keep, wake};
 /// drop(sender);
 /// assert_eq!(coracle::block_on(receiver), Err(coracle::sync::oneshot::Dropped));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no value comes: the sender was dropped without sending, or the receiver was closed")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no value comes: the sender was dropped without sending, or the receiver was closed")
+    }
+}
+
+impl std::error::Error for Dropped {}
 
 /// A channel for one value.
 ///
@@ -155,13 +162,12 @@ impl<T> Future for Closed<'_, T> {
         if !slot.receiver.get() {
             return Poll::Ready(());
         }
-        let waker = keep(cx.waker());
+        stand(&slot.sender_waker, cx);
         if !slot.receiver.get() {
             // The waker's clone is code of somebody else's, and has closed the channel.
+            drop(slot.sender_waker.take());
             return Poll::Ready(());
         }
-        let old = slot.sender_waker.replace(Some(waker));
-        drop(old);
         here::waits(WaitReason::Sync("the receiver of a oneshot to be gone"), self.at);
         Poll::Pending
     }
@@ -237,19 +243,25 @@ impl<T> Receiver<T> {
 impl<T> Future for Receiver<T> {
     type Output = Result<T, Dropped>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.try_recv() {
-            Ok(value) => return Poll::Ready(Ok(value)),
-            Err(TryRecvError::Closed) => return Poll::Ready(Err(Dropped)),
-            Err(TryRecvError::Empty) => {}
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(TryRecvError::Closed) => Poll::Ready(Err(Dropped)),
+            Err(TryRecvError::Empty) => self.wait(cx),
         }
-        let waker = keep(cx.waker());
+    }
+}
+
+impl<T> Receiver<T> {
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Dropped>> {
+        stand(&self.slot.waker, cx);
         if !self.slot.sender.get() {
             // The waker's clone is code of somebody else's, and has sent.
+            drop(self.slot.waker.take());
             return Poll::Ready(self.try_recv().map_err(|_| Dropped));
         }
-        let old = self.slot.waker.replace(Some(waker));
-        drop(old);
         here::waits(WaitReason::Sync("the value of a oneshot"), self.at);
         Poll::Pending
     }
@@ -267,4 +279,14 @@ impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("oneshot::Receiver").field("sent", &self.slot.value.borrow().is_some()).finish()
     }
+}
+
+/// Leaves the waker in its place; it is cloned only if another stands there.
+fn stand(place: &Cell<Option<Waker>>, cx: &Context<'_>) {
+    let old = place.take();
+    let stays = old.as_ref().is_some_and(|old| old.will_wake(cx.waker()));
+    let (waker, old) = if stays { (old, None) } else { (Some(keep(cx.waker())), old) };
+    // Dropped when the new one stands: that is code of others, as the clone was.
+    let meanwhile = place.replace(waker);
+    drop((old, meanwhile));
 }

@@ -73,6 +73,7 @@ impl Claim {
     }
 
     /// Whether it stands in the line, or was served there and has not seen it.
+    #[inline]
     pub(super) fn waits(&self) -> bool {
         self.place.is_some()
     }
@@ -111,12 +112,18 @@ impl Permits {
     /// Takes permits if that needs no waiting. They are to be given back by [`release`](Permits::release).
     #[inline]
     pub(super) fn try_take(&self, want: usize) -> Result<(), Refused> {
+        if self.take(want) { Ok(()) } else { self.refuse(want) }
+    }
+
+    /// Nobody waits, and there are as many.
+    #[inline]
+    fn take(&self, want: usize) -> bool {
         let free = self.free.get();
-        if self.state.get() == State::Open && free >= want {
+        let are_there = self.state.get() == State::Open && free >= want;
+        if are_there {
             self.free.set(free - want);
-            return Ok(());
         }
-        self.refuse(want)
+        are_there
     }
 
     #[cold]
@@ -137,20 +144,30 @@ impl Permits {
         cx: &mut Context<'_>,
         what: &'static str,
     ) -> Poll<Result<(), Refused>> {
-        if claim.place.is_none() {
-            if !claim.may_go_on(cx, what) {
-                return Poll::Pending;
-            }
-            if self.try_take(claim.want).is_ok() {
-                here::spend();
-                return Poll::Ready(Ok(()));
-            }
-        }
-        self.wait(claim, cx, what)
+        if self.take_at_once(claim) { Poll::Ready(Ok(())) } else { self.wait(claim, cx, what) }
     }
 
+    /// The ordinary case of [`poll_take`](Permits::poll_take), short enough to become part of the future that awaits.
+    #[inline]
+    pub(super) fn take_at_once(&self, claim: &Claim) -> bool {
+        let taken = !claim.waits() && here::has_budget() && self.take(claim.want);
+        if taken {
+            here::spend();
+        }
+        taken
+    }
+
+    /// All else.
     #[cold]
-    fn wait(&self, claim: &mut Claim, cx: &mut Context<'_>, what: &'static str) -> Poll<Result<(), Refused>> {
+    pub(super) fn wait(
+        &self,
+        claim: &mut Claim,
+        cx: &mut Context<'_>,
+        what: &'static str,
+    ) -> Poll<Result<(), Refused>> {
+        if !claim.waits() && !claim.may_go_on(cx, what) {
+            return Poll::Pending;
+        }
         let mut answer = self.answer(claim);
         if answer.is_none() && !self.waits_as(claim, cx.waker()) {
             let waker = keep(cx.waker());
@@ -216,13 +233,14 @@ impl Permits {
     /// An operation is dropped (rule 3).
     #[inline]
     pub(super) fn abandon(&self, claim: &mut Claim) {
-        if let Some(place) = claim.place.take() {
-            self.leave(place, claim.want);
+        if claim.waits() {
+            self.leave(claim);
         }
     }
 
     #[cold]
-    fn leave(&self, place: WaitKey, want: usize) {
+    fn leave(&self, claim: &mut Claim) {
+        let Some(place) = claim.place.take() else { return };
         let left = self.line.borrow_mut().remove(place);
         match left {
             Left::Waiting(waker) => {
@@ -231,7 +249,7 @@ impl Permits {
             }
             Left::PassOn => {
                 self.holder.was_given_back();
-                self.release(want);
+                self.release(claim.want);
             }
             Left::Nothing => {}
         }

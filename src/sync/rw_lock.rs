@@ -136,6 +136,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// For one who has a permit.
+    #[inline]
     fn read_guard(&self, at: &'static Location<'static>) -> RwLockReadGuard<'_, T> {
         self.permits.note(at);
         let permit = Held::new(&self.permits, 1);
@@ -143,6 +144,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// For the one who has all permits.
+    #[inline]
     fn write_guard(&self, at: &'static Location<'static>) -> RwLockWriteGuard<'_, T> {
         self.permits.note(at);
         let permits = Held::new(&self.permits, ALL);
@@ -184,15 +186,26 @@ pub struct LockRead<'a, T: ?Sized> {
 impl<'a, T: ?Sized> Future for LockRead<'a, T> {
     type Output = RwLockReadGuard<'a, T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RwLockReadGuard<'a, T>> {
-        let this = &mut *self;
-        let taken = this.lock.permits.poll_take(&mut this.claim, cx, "a lock, to read");
+        if self.lock.permits.take_at_once(&self.claim) {
+            return Poll::Ready(self.lock.read_guard(self.claim.at));
+        }
+        self.wait(cx)
+    }
+}
+
+impl<'a, T: ?Sized> LockRead<'a, T> {
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<RwLockReadGuard<'a, T>> {
+        let taken = self.lock.permits.wait(&mut self.claim, cx, "a lock, to read");
         ready!(taken).expect("a lock is never closed");
-        Poll::Ready(this.lock.read_guard(this.claim.at))
+        Poll::Ready(self.lock.read_guard(self.claim.at))
     }
 }
 
 impl<T: ?Sized> Drop for LockRead<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.lock.permits.abandon(&mut self.claim);
     }
@@ -214,15 +227,26 @@ pub struct LockWrite<'a, T: ?Sized> {
 impl<'a, T: ?Sized> Future for LockWrite<'a, T> {
     type Output = RwLockWriteGuard<'a, T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RwLockWriteGuard<'a, T>> {
-        let this = &mut *self;
-        let taken = this.lock.permits.poll_take(&mut this.claim, cx, "a lock, to write");
+        if self.lock.permits.take_at_once(&self.claim) {
+            return Poll::Ready(self.lock.write_guard(self.claim.at));
+        }
+        self.wait(cx)
+    }
+}
+
+impl<'a, T: ?Sized> LockWrite<'a, T> {
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<RwLockWriteGuard<'a, T>> {
+        let taken = self.lock.permits.wait(&mut self.claim, cx, "a lock, to write");
         ready!(taken).expect("a lock is never closed");
-        Poll::Ready(this.lock.write_guard(this.claim.at))
+        Poll::Ready(self.lock.write_guard(self.claim.at))
     }
 }
 
 impl<T: ?Sized> Drop for LockWrite<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.lock.permits.abandon(&mut self.claim);
     }
@@ -244,6 +268,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.value
     }
@@ -287,12 +312,14 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.value
     }
 }
 
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }

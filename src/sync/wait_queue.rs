@@ -1,11 +1,11 @@
 //! [`WaitQueue`]: the primitive on which everything is built that tasks wait for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::observer::WaitReason;
 use crate::task::{here, keep, wake};
@@ -44,6 +44,8 @@ use crate::wait_list::{Left, WaitKey, WaitList};
 /// ```
 #[derive(Default)]
 pub struct WaitQueue {
+    /// Whether anybody waits who was not chosen yet: a wake for nobody is one comparison, and does not touch the list.
+    is_waited_for: Cell<bool>,
     list: RefCell<WaitList>,
 }
 
@@ -82,8 +84,14 @@ impl WaitQueue {
     /// ```
     /// assert!(!coracle::sync::WaitQueue::new().wake_one());
     /// ```
+    #[inline]
     pub fn wake_one(&self) -> bool {
-        let chosen = self.list.borrow_mut().notify_one();
+        self.is_waited_for.get() && self.wake_first()
+    }
+
+    #[inline(never)]
+    fn wake_first(&self) -> bool {
+        let chosen = self.choose(WaitList::notify_one);
         chosen.map(wake).is_some()
     }
 
@@ -93,11 +101,20 @@ impl WaitQueue {
     /// ```
     /// assert_eq!(coracle::sync::WaitQueue::new().wake_all(), 0);
     /// ```
+    #[inline]
     pub fn wake_all(&self) -> usize {
-        // All are chosen before any is woken: one that waits again at once is not among them.
-        let chosen: Vec<_> = std::iter::from_fn(|| self.list.borrow_mut().notify_with_all()).collect();
-        let count = chosen.len();
-        chosen.into_iter().for_each(wake);
+        if self.is_waited_for.get() { self.wake_everybody() } else { 0 }
+    }
+
+    #[inline(never)]
+    fn wake_everybody(&self) -> usize {
+        let Some(first) = self.choose(WaitList::notify_with_all) else { return 0 };
+        // All are chosen before any is woken: one that waits again at once is not among them. One alone, which is the
+        // commonest case, costs no allocation.
+        let others: Vec<_> = std::iter::from_fn(|| self.choose(WaitList::notify_with_all)).collect();
+        let count = 1 + others.len();
+        wake(first);
+        others.into_iter().for_each(wake);
         count
     }
 
@@ -122,39 +139,74 @@ impl WaitQueue {
     /// For operations that check a condition at each poll: stands in the queue until [`leave`](WaitQueue::leave). Then,
     /// if `changed`, it wakes itself: a waker was cloned, which is code of somebody else's that may have changed what
     /// was checked before.
+    #[inline]
     pub(crate) fn stand(&self, place: &mut Option<WaitKey>, cx: &Context<'_>, changed: impl FnOnce() -> bool) {
-        if let Some(place) = place {
-            if self.list.borrow().waits_as(place, cx.waker()) {
-                return;
-            }
-            let was_chosen = self.is_chosen(place);
-            let waker = keep(cx.waker());
-            if !was_chosen && self.is_chosen(place) {
-                // The clone chose it: that was meant for this wait, so it must not begin another.
-                return waker.wake();
-            }
-            let old = self.list.borrow_mut().renew(place, waker);
-            drop(old);
-        } else {
-            let waker = keep(cx.waker());
-            *place = Some(self.list.borrow_mut().push(waker));
-        }
-        if changed() {
+        if self.stand_as(place, cx.waker()) && changed() {
             cx.waker().wake_by_ref();
         }
     }
 
+    /// Whether the waker was cloned.
+    #[inline]
+    fn stand_as(&self, place: &mut Option<WaitKey>, waker: &Waker) -> bool {
+        if let Some(place) = place {
+            return self.stand_on(place, waker);
+        }
+        let waker = keep(waker);
+        *place = Some(self.list.borrow_mut().push(waker));
+        self.is_waited_for.set(true);
+        true
+    }
+
+    /// The same for one who stands there.
+    #[inline(never)]
+    fn stand_on(&self, place: &WaitKey, waker: &Waker) -> bool {
+        if self.list.borrow().waits_as(place, waker) {
+            return false;
+        }
+        let was_chosen = self.is_chosen(place);
+        let waker = keep(waker);
+        if !was_chosen && self.is_chosen(place) {
+            // The clone chose it: that was meant for this wait, so it must not begin another.
+            waker.wake();
+            return false;
+        }
+        let old = self.list.borrow_mut().renew(place, waker);
+        self.is_waited_for.set(true);
+        drop(old);
+        true
+    }
+
     /// The operation is over. `used`: what it was woken for was taken; else a wake that it had goes to the next.
     /// Whether such a wake found nobody: it is lost, unless the caller keeps it.
+    #[inline]
     pub(crate) fn leave(&self, place: &mut Option<WaitKey>, used: bool) -> bool {
+        // Looked at first: in the ordinary case nothing is written.
+        place.is_some() && self.give_up(place, used)
+    }
+
+    #[inline(never)]
+    fn give_up(&self, place: &mut Option<WaitKey>, used: bool) -> bool {
         let Some(place) = place.take() else { return false };
         let left = self.list.borrow_mut().remove(place);
         match left {
-            Left::Waiting(waker) => drop(waker),
+            Left::Waiting(waker) => {
+                self.is_waited_for.set(!self.list.borrow().is_empty());
+                drop(waker);
+            }
             Left::PassOn if !used => return !self.wake_one(),
             Left::PassOn | Left::Nothing => {}
         }
         false
+    }
+
+    /// Chooses somebody, and notes whether others wait.
+    #[inline]
+    fn choose(&self, choose: impl FnOnce(&mut WaitList) -> Option<Waker>) -> Option<Waker> {
+        let mut list = self.list.borrow_mut();
+        let chosen = choose(&mut list);
+        self.is_waited_for.set(!list.is_empty());
+        chosen
     }
 
     /// Whether the one who stands there was chosen.

@@ -5,6 +5,7 @@ mod broadcast;
 mod channel;
 mod channel_permit;
 mod closing;
+mod cost;
 mod event;
 mod many;
 mod model;

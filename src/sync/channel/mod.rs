@@ -70,7 +70,8 @@ pub fn unbounded<T>() -> (UnboundedSender<T>, Receiver<T>) {
 
 struct Channel<T> {
     values: RefCell<VecDeque<T>>,
-    /// The capacity, less the places that permits hold.
+    /// How many values there may be: the capacity, less the places that permits hold; none once nothing comes in any
+    /// more. So one comparison with the length tells the ordinary sender that it can go on.
     places: Cell<usize>,
     /// Nothing comes in any more: a side is gone, or a receiver closed it.
     closing: Closing,
@@ -106,7 +107,8 @@ impl<T> Channel<T> {
     /// Whether there is no room. With capacity 0, there is as much as there are receivers waiting for a value.
     fn is_full(&self) -> bool {
         let len = self.len();
-        len >= self.places.get() && !(self.capacity == 0 && len + self.permits.get() < self.value.len())
+        let places = self.capacity.saturating_sub(self.permits.get());
+        len >= places && !(self.capacity == 0 && len + self.permits.get() < self.value.len())
     }
 
     /// Whether a sender need not wait.
@@ -119,27 +121,69 @@ impl<T> Channel<T> {
         self.closing.is_closed() || !self.values.borrow().is_empty()
     }
 
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    /// Sends the value that `value` gives, if a place is free.
+    #[inline]
+    fn put(&self, value: impl FnOnce() -> T) -> bool {
+        let mut values = self.values.borrow_mut();
+        if values.len() >= self.places.get() {
+            return false;
+        }
+        values.push_back(value());
+        drop(values);
+        self.value.wake_one();
+        true
+    }
+
+    /// No place is free: only a receiver that waits makes room.
+    fn put_if_received(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.closing.is_closed() {
             return Err(TrySendError::Closed(value));
         }
         if self.is_full() {
             return Err(TrySendError::Full(value));
         }
-        self.values.borrow_mut().push_back(value);
-        self.value.wake_one();
+        self.put_in(value);
         Ok(())
     }
 
+    /// There is room.
+    #[inline]
+    fn put_in(&self, value: T) {
+        self.values.borrow_mut().push_back(value);
+        self.value.wake_one();
+    }
+
+    #[inline]
+    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        if self.len() >= self.places.get() {
+            return self.put_if_received(value);
+        }
+        self.put_in(value);
+        Ok(())
+    }
+
+    /// The next value, if there is one.
+    #[inline]
+    fn take(&self) -> Option<T> {
+        let mut values = self.values.borrow_mut();
+        let value = values.pop_front()?;
+        drop(values);
+        self.room.wake_one();
+        Some(value)
+    }
+
     fn try_recv(&self) -> Result<T, TryRecvError> {
-        let value = self.values.borrow_mut().pop_front();
-        match value {
-            Some(value) => {
-                self.room.wake_one();
-                Ok(value)
-            }
+        match self.take() {
+            Some(value) => Ok(value),
             None if self.closing.is_closed() => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
+        }
+    }
+
+    fn set_permits(&self, permits: usize) {
+        self.permits.set(permits);
+        if !self.closing.is_closed() {
+            self.places.set(self.capacity.saturating_sub(permits));
         }
     }
 
@@ -148,6 +192,7 @@ impl<T> Channel<T> {
         if self.closing.is_closed() {
             return;
         }
+        self.places.set(0);
         self.closing.close();
         self.room.wake_all();
         self.value.wake_all();

@@ -26,11 +26,6 @@ impl<T> Channel<T> {
         self.set_permits(self.permits.get() + 1);
         Ok(Permit { channel: self })
     }
-
-    fn set_permits(&self, permits: usize) {
-        self.permits.set(permits);
-        self.places.set(self.capacity.saturating_sub(permits));
-    }
 }
 
 impl<T> Sender<T> {
@@ -103,8 +98,7 @@ impl<T> Permit<'_, T> {
         // The place goes from the permit to the value: nobody is told of room.
         std::mem::forget(self);
         channel.set_permits(channel.permits.get() - 1);
-        channel.values.borrow_mut().push_back(value);
-        channel.value.wake_one();
+        channel.put_in(value);
         Ok(())
     }
 }

@@ -141,30 +141,53 @@ pub struct Recv<'a, T> {
 impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
+        if here::has_budget() {
+            if let Some(value) = this.channel.take() {
+                return this.done(Some(value));
+            }
+        }
+        this.wait(cx)
+    }
+}
+
+impl<T> Recv<'_, T> {
+    #[inline]
+    fn done(&mut self, result: Option<T>) -> Poll<Option<T>> {
+        here::spend();
+        self.channel.value.leave(&mut self.place, true);
+        Poll::Ready(result)
+    }
+
+    /// There is nothing, or others get their turn first.
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let channel = self.channel;
         if !here::may_go_on(cx) {
             // As in `Send`.
-            here::waits(WaitReason::Sync("a value in a channel"), this.at);
-            return Poll::Pending;
+            return self.waits();
         }
-        let result = this.channel.try_recv();
-        if matches!(result, Err(TryRecvError::Empty)) {
-            this.channel.value.stand(&mut this.place, cx, || this.channel.answers());
-            if this.channel.capacity == 0 {
-                // Standing here is what makes room.
-                this.channel.room.wake_one();
-            }
-            here::waits(WaitReason::Sync("a value in a channel"), this.at);
-            return Poll::Pending;
+        if channel.closing.is_closed() {
+            return self.done(None);
         }
-        here::spend();
-        this.channel.value.leave(&mut this.place, true);
-        Poll::Ready(result.ok())
+        channel.value.stand(&mut self.place, cx, || channel.answers());
+        if channel.capacity == 0 {
+            // Standing here is what makes room.
+            channel.room.wake_one();
+        }
+        self.waits()
+    }
+
+    fn waits(&self) -> Poll<Option<T>> {
+        here::waits(WaitReason::Sync("a value in a channel"), self.at);
+        Poll::Pending
     }
 }
 
 impl<T> Drop for Recv<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.channel.value.leave(&mut self.place, false);
     }

@@ -188,35 +188,54 @@ impl<T> Send<'_, T> {
 impl<T> Future for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if here::has_budget() && this.channel.put(|| this.value.take().expect(AGAIN)) {
+            here::spend();
+            this.channel.room.leave(&mut this.place, true);
+            return Poll::Ready(Ok(()));
+        }
+        this.wait(cx)
+    }
+}
+
+/// What a broken promise to the caller's executor says.
+const AGAIN: &str = "a Send was polled after it was done";
+
+impl<T> Send<'_, T> {
+    /// There is no free place, or others get their turn first.
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
         if !here::may_go_on(cx) {
             // Its place, and a wake that it may have there, it keeps: if it is dropped now, it passes that on.
-            here::waits(WaitReason::Sync("room in a channel"), this.at);
-            return Poll::Pending;
+            return self.waits();
         }
-        let value = this.value.take().expect("a Send was polled after it was done");
-        match this.channel.try_send(value) {
+        let (channel, value) = (self.channel, self.value.take().expect(AGAIN));
+        let result = match channel.put_if_received(value) {
             Ok(()) => {
                 here::spend();
-                this.channel.room.leave(&mut this.place, true);
-                Poll::Ready(Ok(()))
+                Ok(())
             }
-            Err(TrySendError::Closed(value)) => {
-                this.channel.room.leave(&mut this.place, true);
-                Poll::Ready(Err(SendError(value)))
-            }
+            Err(TrySendError::Closed(value)) => Err(SendError(value)),
             Err(TrySendError::Full(value)) => {
-                this.value = Some(value);
-                this.channel.room.stand(&mut this.place, cx, || this.channel.takes_a_value());
-                here::waits(WaitReason::Sync("room in a channel"), this.at);
-                Poll::Pending
+                self.value = Some(value);
+                channel.room.stand(&mut self.place, cx, || channel.takes_a_value());
+                return self.waits();
             }
-        }
+        };
+        channel.room.leave(&mut self.place, true);
+        Poll::Ready(result)
+    }
+
+    fn waits(&self) -> Poll<Result<(), SendError<T>>> {
+        here::waits(WaitReason::Sync("room in a channel"), self.at);
+        Poll::Pending
     }
 }
 
 impl<T> Drop for Send<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.channel.room.leave(&mut self.place, false);
     }

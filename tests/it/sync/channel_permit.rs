@@ -26,6 +26,28 @@ fn a_permit_takes_a_place_until_it_is_used_or_dropped() {
     assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(2), Ok(3)));
 }
 
+/// A closed channel stays closed when the places come back that permits held.
+#[test]
+fn a_permit_that_goes_after_the_close_opens_nothing() {
+    for capacity in [1, 2, usize::MAX] {
+        let (sender, receiver) = bounded(capacity);
+        let (one, two) = (sender.try_reserve().unwrap(), sender.try_reserve().ok());
+        let (counting, waker) = CountingWaker::new();
+        let mut send = sender.send(1);
+        let waits = capacity <= 2;
+        assert_eq!(poll_with(&mut send, &waker).is_pending(), waits);
+        receiver.close();
+        assert_eq!(counting.wakes(), usize::from(waits));
+        drop((one, two));
+        assert_eq!(sender.try_send(2), Err(TrySendError::Closed(2)));
+        assert!(matches!(sender.try_reserve(), Err(TrySendError::Closed(()))));
+        assert!(matches!(poll_once(&mut sender.send(3)), Poll::Ready(Err(_))));
+        if waits {
+            assert!(matches!(poll_with(&mut send, &waker), Poll::Ready(Err(_))));
+        }
+    }
+}
+
 /// Values come in the order of sending, not of reserving.
 #[test]
 fn a_permit_is_a_place_and_not_a_turn() {
