@@ -3,7 +3,8 @@
 //! [`AsyncRead`], [`AsyncWrite`] and [`AsyncBufRead`] have the shape of those of futures-io, so that an adapter is a
 //! few lines. Programs use [`AsyncReadExt`], [`AsyncWriteExt`] and [`AsyncBufReadExt`].
 //!
-//! - Buffers: [`BufReader`], [`BufWriter`]. Lines and pieces: [`AsyncBufReadExt`]. Messages: [`FrameReader`],
+//! - Buffers: [`BufReader`], [`BufWriter`]; and [`Buffers`], for many connections of which few have something to read.
+//!   Lines and pieces: [`AsyncBufReadExt`]. Messages: [`FrameReader`],
 //!   [`FrameWriter`].
 //! - From one to another: [`copy`](fn@copy), [`copy_buf`], [`copy_bidirectional`](fn@copy_bidirectional).
 //! - In memory: [`pipe`](fn@pipe), [`duplex`], slices, vectors, [`Cursor`], [`empty`], [`sink`], [`repeat`].
@@ -19,6 +20,7 @@
 mod buf_read;
 mod buf_reader;
 mod buf_writer;
+mod buffers;
 mod chain;
 mod copy;
 mod copy_bidirectional;
@@ -41,6 +43,7 @@ pub use std::io::{Cursor, Empty, Error, ErrorKind, IoSlice, IoSliceMut, Repeat, 
 pub use buf_read::{AsyncBufReadExt, FillBuf, ReadUntil, SkipUntil};
 pub use buf_reader::{BufReader, Peek};
 pub use buf_writer::BufWriter;
+pub use buffers::{Buffer, Buffers};
 pub use chain::Chain;
 pub use copy::{Copy, CopyBuf, copy, copy_buf};
 pub use copy_bidirectional::{CopyBidirectional, copy_bidirectional};
@@ -54,7 +57,7 @@ pub use lines::{Lines, NextLine, NextPiece, Split};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub(crate) use pipe::{stand, wake_one};
 pub(crate) use read::unexpected_end;
-pub use read::{AsyncReadExt, Read, ReadArray, ReadExact, ReadToEnd, ReadToString};
+pub use read::{AsyncReadExt, Read, ReadArray, ReadExact, ReadPooled, ReadToEnd, ReadToString};
 pub use read_line::ReadLine;
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use take::Take;

@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{AsyncRead, Chain, Take};
+use super::{AsyncRead, Buffer, Buffers, Chain, Take};
 
 /// Methods of every [`AsyncRead`].
 ///
@@ -35,6 +35,24 @@ pub trait AsyncReadExt: AsyncRead {
         Self: Unpin,
     {
         Read { reader: self, buffer }
+    }
+
+    /// Reads once, into one of `buffers`, which is taken when there is something to read. An empty one is the end.
+    ///
+    /// **Cancel safety**: cancel-safe, if `poll_read` is as it must be. While it waits it holds no buffer.
+    ///
+    /// ```
+    /// use coracle::io::{AsyncReadExt, Buffers};
+    /// coracle::block_on(async {
+    ///     let bytes = (&b"abc"[..]).read_pooled(&Buffers::new(1024)).await.unwrap();
+    ///     assert_eq!(&bytes[..], b"abc");
+    /// });
+    /// ```
+    fn read_pooled<'a>(&'a mut self, buffers: &'a Buffers) -> ReadPooled<'a, Self>
+    where
+        Self: Unpin,
+    {
+        ReadPooled { reader: self, buffers }
     }
 
     /// Fills `buffer`.
@@ -176,6 +194,23 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for Read<'_, R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
         Pin::new(&mut *this.reader).poll_read(cx, this.buffer)
+    }
+}
+
+/// See [`AsyncReadExt::read_pooled`].
+#[derive(Debug)]
+#[must_use = "a future does nothing unless awaited"]
+pub struct ReadPooled<'a, R: ?Sized> {
+    reader: &'a mut R,
+    buffers: &'a Buffers,
+}
+
+impl<R: AsyncRead + Unpin + ?Sized> Future for ReadPooled<'_, R> {
+    type Output = Result<Buffer>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Buffer>> {
+        let this = &mut *self;
+        this.buffers.poll_read(Pin::new(&mut *this.reader), cx)
     }
 }
 

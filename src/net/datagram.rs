@@ -357,6 +357,7 @@ impl<D: Domain> Datagrams<D> {
         interest: Interest,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        self.source.lend();
         self.source.poll_io(cx, interest, Place::Polled, Location::caller(), |_, fd| attempt(fd).map(Done::with))
     }
 

@@ -14,7 +14,10 @@
 //! move a connection, go by `into_std` and `from_std`. When their runtime has ended, operations fail with
 //! [`NotConnected`](std::io::ErrorKind::NotConnected), but addresses and options still work.
 //!
-//! Every operation is tried at once. Only a descriptor that would have to wait is registered with the poller, and stays so.
+//! An operation is tried at once, unless it is known that it would have to wait. Only a descriptor for which something
+//! waits is registered with the poller, and stays so.
+//!
+//! Thousands of connections that are mostly idle, or large messages: see [`Buffers`](crate::io::Buffers).
 
 mod addresses;
 mod binding;
@@ -53,7 +56,7 @@ pub use datagram_operations::{PeekDatagram, PeekFrom, RecvDatagram, RecvFrom, Re
 pub use descriptors::{RecvWithFds, SendWithFds, WithFds};
 pub use domain::{Domain, Internet, Local};
 pub use listener::{Accept, Listener, TcpListener};
-pub use operations::{Peek, Read, ReadExact, ReadVectored, Write, WriteAll, WriteVectored};
+pub use operations::{Peek, Read, ReadExact, ReadPooled, ReadVectored, Write, WriteAll, WriteVectored};
 pub use pipe::{PipeRead, PipeReader, PipeWrite, PipeWriter, pipe};
 pub use registration::Interest;
 pub(crate) use registration::{Done, Place};

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::registration::Done;
 use super::source::Operation;
+use crate::io::{Buffer, Buffers};
 
 /// See [`Stream::read`](crate::net::Stream::read).
 #[derive(Debug)]
@@ -26,6 +27,27 @@ impl Future for Read<'_> {
         }
         this.operation.poll(cx, |world, fd| {
             world.receive(fd, this.buffer, false).map(|count| Done::bytes(count, this.buffer.len()))
+        })
+    }
+}
+
+/// See [`Stream::read_pooled`](crate::net::Stream::read_pooled).
+#[derive(Debug)]
+#[must_use = "a future does nothing unless awaited"]
+pub struct ReadPooled<'a> {
+    pub(super) operation: Operation<'a>,
+    pub(super) buffers: &'a Buffers,
+}
+
+impl Future for ReadPooled<'_> {
+    type Output = io::Result<Buffer>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Buffer>> {
+        let this = &mut *self;
+        this.operation.poll(cx, |world, fd| {
+            let buffer = this.buffers.fill(|room| world.receive(fd, room, false))?;
+            let Done { drained, .. } = Done::bytes(buffer.len(), this.buffers.size());
+            Ok(Done { value: buffer, drained })
         })
     }
 }

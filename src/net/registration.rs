@@ -1,8 +1,9 @@
 //! [`Registration`]: what binds a descriptor to its runtime, and the policy between operations and the reactor.
 //!
-//! An operation is tried first; a descriptor is registered when one first says `WouldBlock`, once, for both directions;
-//! what is known not to be ready is not tried. Whose descriptor it is does not matter here: sockets own theirs
-//! ([`Source`](super::source::Source)), others are the user's ([`Async`](super::Async)).
+//! An operation is tried first; a descriptor is registered when one first says `WouldBlock`, or comes after one that took
+//! less than it could have; once, for both directions. What is known not to be ready is not tried. Whose descriptor it
+//! is does not matter here: sockets own theirs ([`Source`](super::source::Source)), others are the user's
+//! ([`Async`](super::Async)).
 //!
 //! It is `Send + Sync` without any `unsafe`: a number, and a reference to its home. What belongs to the home's thread is
 //! looked up there at each operation; elsewhere the look-up fails, and that is the error.
@@ -11,13 +12,13 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use crate::observer::WaitReason;
-use crate::reactor::{Direction, UNREGISTERED};
+use crate::reactor::{Direction, Prospect};
 use crate::runtime::{Loop, at_home, current_or_error, on};
-use crate::sys::{Readiness, Token, World};
+use crate::sys::{Readiness, Token, World, forks_begun};
 use crate::task::{HomeRef, here};
 use crate::wait_list::WaitKey;
 
@@ -87,6 +88,13 @@ pub(crate) struct Registration {
     token: AtomicU64,
     /// What its readiness has from the beginning and never loses.
     always: Readiness,
+    /// For each direction: before there was a registration, an operation took less than it could have. The next would
+    /// find nothing, so it registers without a try: whatever has come since shows in the next wait. Atomic as `token` is.
+    drained: [AtomicBool; 2],
+    /// The descriptor was shown to others, or comes from them: it may have duplicates.
+    lent: AtomicBool,
+    /// How many forks there had been when it was made. Children of later ones have duplicates.
+    forks: u32,
 }
 
 impl Registration {
@@ -104,7 +112,20 @@ impl Registration {
     }
 
     fn of(home: HomeRef) -> Registration {
-        Registration { home, token: AtomicU64::new(0), always: Readiness::NONE }
+        Registration {
+            home,
+            token: AtomicU64::new(0),
+            always: Readiness::NONE,
+            drained: Default::default(),
+            lent: AtomicBool::new(false),
+            forks: forks_begun(),
+        }
+    }
+
+    /// From now on the descriptor may have duplicates.
+    #[inline]
+    pub(super) fn set_lent(&self) {
+        self.lent.store(true, Ordering::Relaxed);
     }
 
     /// A read that is shorter than its buffer shall not prove that nothing is left.
@@ -134,6 +155,15 @@ impl Registration {
         match self.token.load(Ordering::Relaxed) {
             0 => None,
             token => Some(token),
+        }
+    }
+
+    /// What an operation must know before it tries.
+    #[inline]
+    fn prospect(&self, event_loop: &Loop, token: Option<Token>, direction: Direction) -> Prospect {
+        match token {
+            Some(token) => event_loop.reactor.prospect(token, direction),
+            None => Prospect { ready: !self.drained[direction as usize].load(Ordering::Relaxed), others_wait: false },
         }
     }
 
@@ -173,7 +203,7 @@ impl Registration {
         }
         loop {
             let token = self.token();
-            let prospect = token.map_or(UNREGISTERED, |token| event_loop.reactor.prospect(token, direction));
+            let prospect = self.prospect(event_loop, token, direction);
             match token {
                 Some(token) if !prospect.ready => {
                     match place {
@@ -183,6 +213,7 @@ impl Registration {
                     here::waits(interest.reason(fd.as_raw_fd()), at);
                     return Poll::Pending;
                 }
+                None if !prospect.ready => self.register_untried(event_loop, fd, direction),
                 token => match attempt(self.world(), fd) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => match token {
                         Some(token) => event_loop.reactor.clear(token, direction),
@@ -219,10 +250,20 @@ impl Registration {
         Ok(())
     }
 
+    /// Registers because the last operation left nothing. If that fails, the try decides: what is there needs no poller.
+    #[cold]
+    fn register_untried(&self, event_loop: &Loop, fd: BorrowedFd<'_>, direction: Direction) {
+        if self.register(event_loop, fd).is_err() {
+            self.drained[direction as usize].store(false, Ordering::Relaxed);
+        }
+    }
+
     /// An operation is over: it leaves the queue, and the next may try unless there is nothing left.
     #[inline]
     fn finish(&self, event_loop: &Loop, direction: Direction, place: &mut Place<'_>, drained: bool) {
-        let Some(token) = self.token() else { return };
+        let Some(token) = self.token() else {
+            return self.drained[direction as usize].store(drained, Ordering::Relaxed);
+        };
         let place = match place {
             Place::Polled => None,
             Place::Queued(place) => place.take(),
@@ -237,12 +278,25 @@ impl Registration {
         at_home(&self.home, move |event_loop| event_loop.reactor.leave(token, direction, place));
     }
 
-    /// Ends it, before the descriptor is closed or handed over. The poller lets go of the descriptor at once, on whatever
-    /// thread; what the reactor keeps goes now or, from elsewhere, when the request has travelled home.
+    /// Ends it, before the descriptor is handed over. The poller lets go of the descriptor at once, on whatever thread;
+    /// what the reactor keeps goes now or, from elsewhere, when the request has travelled home.
     pub(super) fn end(&mut self, fd: BorrowedFd<'_>) {
+        self.set_lent();
+        self.end_with_close(fd);
+    }
+
+    /// The same, before the descriptor is closed. Closing it takes it out of the poller, so that is not asked for, unless
+    /// a duplicate might keep it in there.
+    ///
+    /// What nobody can see here (a thief by `pidfd_getfd`, a fork on another thread at this very moment) is harmless: the
+    /// duplicate's events carry a token that is no longer valid.
+    pub(super) fn end_with_close(&mut self, fd: BorrowedFd<'_>) {
         let Some(token) = self.token() else { return };
         *self.token.get_mut() = 0;
-        if on(&self.home, |event_loop| event_loop.reactor.deregister(fd)).is_err() {
+        let has_duplicates = *self.lent.get_mut() || self.forks != forks_begun();
+        if !has_duplicates && self.world().deregisters_at_close() {
+            // Nothing is left to ask.
+        } else if on(&self.home, |event_loop| event_loop.reactor.deregister(fd)).is_err() {
             self.home.deregister(fd);
         }
         at_home(&self.home, move |event_loop| event_loop.reactor.remove(token));

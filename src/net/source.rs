@@ -22,23 +22,26 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A non-blocking descriptor becomes one of the current runtime's.
+    /// A descriptor from elsewhere, non-blocking as far as that can be asked of it, becomes one of the current runtime's.
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Source> {
-        Ok(Source { fd: Some(fd), registration: Registration::here()? })
+        let registration = Registration::here()?;
+        registration.set_lent();
+        Ok(Source { fd: Some(fd), registration })
     }
 
-    /// The same for a descriptor from elsewhere, which is made non-blocking.
+    /// The same, and it is made non-blocking.
     pub(super) fn adopt(fd: OwnedFd) -> io::Result<Source> {
         let source = Source::new(fd)?;
         source.world().set_nonblocking(source.as_fd())?;
         Ok(source)
     }
 
+    /// A descriptor that was made for this, so that nobody else knows it.
     pub(crate) fn in_loop(event_loop: &Rc<Loop>, fd: OwnedFd) -> Source {
         Source { fd: Some(fd), registration: Registration::in_loop(event_loop) }
     }
 
-    /// Another descriptor of the same runtime.
+    /// The same, for the runtime of this one.
     pub(super) fn sibling(&self, fd: OwnedFd) -> Source {
         Source { fd: Some(fd), registration: self.registration.sibling() }
     }
@@ -47,6 +50,13 @@ impl Source {
     pub(super) fn in_pieces(mut self) -> Source {
         self.registration.set_in_pieces();
         self
+    }
+
+    /// Shows the descriptor to the program, which may make duplicates of it.
+    #[inline]
+    pub(super) fn lend(&self) -> BorrowedFd<'_> {
+        self.registration.set_lent();
+        self.as_fd()
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -105,15 +115,10 @@ impl Source {
 
     /// Takes the descriptor out of the poller and hands it over.
     pub(crate) fn into_fd(mut self) -> OwnedFd {
-        let fd = self.disconnect().expect("a source is taken apart once");
+        let fd = self.fd.take().expect("a source is taken apart once");
+        self.registration.end(fd.as_fd());
         self.world().release(fd.as_fd());
         fd
-    }
-
-    fn disconnect(&mut self) -> Option<OwnedFd> {
-        let fd = self.fd.take()?;
-        self.registration.end(fd.as_fd());
-        Some(fd)
     }
 }
 
@@ -133,7 +138,8 @@ impl AsRawFd for Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        let Some(fd) = self.disconnect() else { return };
+        let Some(fd) = self.fd.take() else { return };
+        self.registration.end_with_close(fd.as_fd());
         self.world().close(fd);
         self.registration.closed();
     }
@@ -144,13 +150,13 @@ macro_rules! descriptor {
     (lends: [$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> std::os::fd::AsFd for $type {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.source.as_fd()
+                self.source.lend()
             }
         }
 
         impl<$($generics)*> std::os::fd::AsRawFd for $type {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                self.source.as_raw_fd()
+                std::os::fd::AsRawFd::as_raw_fd(&self.source.lend())
             }
         }
     };

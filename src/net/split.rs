@@ -1,5 +1,6 @@
 //! The halves of a [`Stream`]: one reads, one writes.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -7,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::domain::{Domain, Internet};
-use super::operations::{Peek, Read, ReadExact, Write, WriteAll, WriteVectored};
+use super::operations::{Peek, Read, ReadExact, ReadPooled, Write, WriteAll, WriteVectored};
 use super::stream::Stream;
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncWrite, Buffers};
 
 /// The reading half of a borrowed stream; see [`Stream::split`].
 #[derive(Debug)]
@@ -121,9 +122,16 @@ impl<D: Domain> Drop for OwnedWriteHalf<D> {
 /// assert_eq!(reader.reunite(writer).unwrap_err().to_string(), "the halves are not of one stream");
 /// # });
 /// ```
-#[derive(Debug, thiserror::Error)]
-#[error("the halves are not of one stream")]
+#[derive(Debug)]
 pub struct ReuniteError<D: Domain = Internet>(pub OwnedReadHalf<D>, pub OwnedWriteHalf<D>);
+
+impl<D: Domain> fmt::Display for ReuniteError<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are not of one stream")
+    }
+}
+
+impl<D: Domain> std::error::Error for ReuniteError<D> where Self: fmt::Debug {}
 
 macro_rules! reading_half {
     ($half:ty) => {
@@ -146,6 +154,27 @@ macro_rules! reading_half {
             #[track_caller]
             pub fn read<'b>(&'b self, buffer: &'b mut [u8]) -> Read<'b> {
                 self.stream.read(buffer)
+            }
+
+            /// See [`Stream::read_pooled`].
+            ///
+            /// **Cancel safety**: cancel-safe; no byte is lost, and no buffer is held.
+            ///
+            /// ```
+            /// # use coracle::net::{TcpListener, TcpStream};
+            /// # coracle::block_on(async {
+            /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            /// # let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            /// # let mut stream = listener.accept().await.unwrap().0;
+            /// # client.write_all(b"x").await.unwrap();
+            /// let buffers = coracle::io::Buffers::new(1024);
+            /// let (reader, _writer) = stream.split();
+            /// assert_eq!(&reader.read_pooled(&buffers).await.unwrap()[..], b"x");
+            /// # });
+            /// ```
+            #[track_caller]
+            pub fn read_pooled<'b>(&'b self, buffers: &'b Buffers) -> ReadPooled<'b> {
+                self.stream.read_pooled(buffers)
             }
 
             /// See [`Stream::read_exact`].

@@ -14,11 +14,11 @@ use std::task::{Context, Poll};
 use super::addresses::ToSocketAddrs;
 use super::connect::Connect;
 use super::domain::{Domain, Internet};
-use super::operations::{Peek, Read, ReadExact, ReadVectored, Write, WriteAll, WriteVectored};
+use super::operations::{Peek, Read, ReadExact, ReadPooled, ReadVectored, Write, WriteAll, WriteVectored};
 use super::registration::{Done, Interest, Place};
 use super::source::{Operation, Source, descriptor};
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncWrite, Buffers};
 
 /// A TCP connection.
 ///
@@ -186,6 +186,28 @@ impl<D: Domain> Stream<D> {
     #[track_caller]
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
         Read { operation: self.reading(), buffer }
+    }
+
+    /// Reads once into one of `buffers`, which is taken when there is something to read: so a connection that waits holds
+    /// none. An empty one is the end.
+    ///
+    /// **Cancel safety** and errors: as [`read`](Stream::read).
+    ///
+    /// ```
+    /// # use coracle::net::{TcpListener, TcpStream};
+    /// # coracle::block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    /// # let (stream, _) = listener.accept().await.unwrap();
+    /// # client.write_all(b"ping").await.unwrap();
+    /// let buffers = coracle::io::Buffers::new(256 * 1024); // one for all connections
+    /// let bytes = stream.read_pooled(&buffers).await.unwrap();
+    /// assert_eq!(&bytes[..], b"ping");
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn read_pooled<'a>(&'a self, buffers: &'a Buffers) -> ReadPooled<'a> {
+        ReadPooled { operation: self.reading(), buffers }
     }
 
     /// Reads once into several buffers, in order; at most the first 1,024 of them.
@@ -574,6 +596,7 @@ impl<D: Domain> Stream<D> {
         interest: Interest,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        self.source.lend();
         self.source.poll_io(cx, interest, Place::Polled, Location::caller(), |_, fd| attempt(fd).map(Done::with))
     }
 

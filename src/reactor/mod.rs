@@ -39,16 +39,13 @@ pub(crate) struct Reactor {
     observers: Observers,
 }
 
-/// See [`Reactor::prospect`].
+/// What an operation must know before it tries.
 pub(crate) struct Prospect {
     /// Whether the operation is worth trying.
     pub(crate) ready: bool,
     /// Whether anybody waits in the queue of its direction.
     pub(crate) others_wait: bool,
 }
-
-/// A descriptor that is not registered: everything is worth trying, and nobody waits.
-pub(crate) const UNREGISTERED: Prospect = Prospect { ready: true, others_wait: false };
 
 fn token(generation: u32, key: usize) -> Token {
     // A key has 32 bits: more descriptors than that no process can have.
@@ -113,7 +110,7 @@ impl Reactor {
         generation
     }
 
-    /// Takes a descriptor out of the poller, before it is closed. That it is not in there (somebody closed it behind our
+    /// Takes a descriptor out of the poller, before it is closed or handed over. That it is not in there (somebody closed it behind our
     /// back) is no matter.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
         if let Some(poller) = self.poller.get() {
@@ -150,13 +147,9 @@ impl Reactor {
 
     // ---- for operations ------------------------------------------------------------------------------------------
 
-    /// What an operation must know before it tries.
     #[inline]
     pub(crate) fn prospect(&self, token: Token, direction: Direction) -> Prospect {
-        self.with(token, |slot| Prospect {
-            ready: slot.is_ready(direction),
-            others_wait: !slot.queue(direction).is_empty(),
-        })
+        self.with(token, |slot| Prospect { ready: slot.is_ready(direction), others_wait: slot.others_wait(direction) })
     }
 
     /// An operation said `WouldBlock`.

@@ -26,7 +26,9 @@ pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) fd: RawFd,
     pub(super) ready: Readiness,
-    waiters: [Waiters; 2],
+    reading: Waiters,
+    /// Most descriptors never wait to write. On the heap from the first time on, it leaves a slot 80 bytes, of 128.
+    writing: Option<Box<Waiters>>,
 }
 
 /// Who waits in one direction.
@@ -59,7 +61,33 @@ impl Waiters {
 
 impl Slot {
     pub(super) fn new(generation: u32, fd: RawFd, ready: Readiness) -> Slot {
-        Slot { generation, fd, ready, waiters: Default::default() }
+        Slot { generation, fd, ready, reading: Waiters::default(), writing: None }
+    }
+
+    /// Who waits in this direction, if anybody ever did.
+    #[inline]
+    fn waiters(&self, direction: Direction) -> Option<&Waiters> {
+        match direction {
+            Direction::Read => Some(&self.reading),
+            Direction::Write => self.writing.as_deref(),
+        }
+    }
+
+    #[inline]
+    fn waiters_mut(&mut self, direction: Direction) -> Option<&mut Waiters> {
+        match direction {
+            Direction::Read => Some(&mut self.reading),
+            Direction::Write => self.writing.as_deref_mut(),
+        }
+    }
+
+    /// The same for somebody who is about to wait.
+    #[inline]
+    fn waiters_to_join(&mut self, direction: Direction) -> &mut Waiters {
+        match direction {
+            Direction::Read => &mut self.reading,
+            Direction::Write => self.writing.get_or_insert_default(),
+        }
     }
 
     pub(super) fn is(&self, token: Token) -> bool {
@@ -88,15 +116,23 @@ impl Slot {
     }
 
     pub(super) fn is_polled_by(&self, direction: Direction, waker: &Waker) -> bool {
-        self.waiters[direction as usize].polled.as_ref().is_some_and(|polled| polled.will_wake(waker))
+        let polled = self.waiters(direction).and_then(|waiters| waiters.polled.as_ref());
+        polled.is_some_and(|polled| polled.will_wake(waker))
     }
 
     pub(super) fn set_polled(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
-        self.waiters[direction as usize].polled.replace(waker)
+        self.waiters_to_join(direction).polled.replace(waker)
     }
 
+    /// The queue of a direction, for somebody who is in it, or about to be.
+    #[inline]
     pub(super) fn queue(&mut self, direction: Direction) -> &mut WaitList {
-        &mut self.waiters[direction as usize].queue
+        &mut self.waiters_to_join(direction).queue
+    }
+
+    #[inline]
+    pub(super) fn others_wait(&self, direction: Direction) -> bool {
+        self.waiters(direction).is_some_and(|waiters| !waiters.queue.is_empty())
     }
 
     /// The next in the queue, if there is something for it.
@@ -104,7 +140,7 @@ impl Slot {
         if !self.is_ready(direction) {
             return None;
         }
-        self.queue(direction).notify_one()
+        self.waiters_mut(direction)?.queue.notify_one()
     }
 
     /// Takes in what the poller said. Who is to be woken for it then comes from [`next_to_wake`](Slot::next_to_wake).
@@ -112,8 +148,10 @@ impl Slot {
     pub(super) fn deliver(&mut self, readiness: Readiness) -> Readiness {
         self.ready = self.ready.with(readiness);
         for direction in [Direction::Read, Direction::Write] {
-            if readiness.contains(direction.bit()) {
-                let waiters = &mut self.waiters[direction as usize];
+            if !readiness.contains(direction.bit()) {
+                continue;
+            }
+            if let Some(waiters) = self.waiters_mut(direction) {
                 waiters.owed = Owed { polled: waiters.polled.is_some(), queued: !waiters.queue.is_empty() };
             }
         }
@@ -123,11 +161,21 @@ impl Slot {
     /// One of those who are to be woken for what came last; to be woken outside of all borrows, until there is none.
     #[inline]
     pub(super) fn next_to_wake(&mut self) -> Option<Waker> {
-        self.waiters.iter_mut().find_map(Waiters::next_to_wake)
+        self.reading.next_to_wake().or_else(|| self.writing.as_mut()?.next_to_wake())
     }
 
     pub(super) fn waiting(&self, direction: Direction) -> usize {
-        let waiters = &self.waiters[direction as usize];
-        waiters.queue.len() + usize::from(waiters.polled.is_some())
+        self.waiters(direction).map_or(0, |waiters| waiters.queue.len() + usize::from(waiters.polled.is_some()))
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// What a registered descriptor takes in the reactor. Whoever makes it larger should know.
+    #[test]
+    fn a_slot_takes_eighty_bytes() {
+        assert_eq!(size_of::<Slot>(), 80);
     }
 }

@@ -11,6 +11,7 @@ mod halves;
 mod methods;
 mod model;
 mod pipes;
+mod pooled;
 mod sockets;
 
 use std::collections::VecDeque;

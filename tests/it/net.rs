@@ -14,6 +14,7 @@ mod families;
 mod faults;
 mod load;
 mod pipe;
+mod pooled;
 mod resolve;
 mod reuse_port;
 mod stdin;

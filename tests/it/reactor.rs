@@ -4,6 +4,7 @@
 //! |-----------------|----------------------------------------------------------------------------|
 //! | `identity.rs`   | an event reaches the registration it was meant for, and no other           |
 //! | `edges.rs`      | no readiness is lost, and none is seen for ever                             |
+//! | `leaving.rs`    | how few calls a connection costs that soon goes, and duplicates of it        |
 //! | `accepting.rs`  | listeners: exhaustion, broken connections, many who wait                   |
 //! | `waking.rs`     | other threads end the loop's sleep, whatever they bring                    |
 //! | `process.rs`    | signals, children, forks                                                   |
@@ -19,6 +20,7 @@ mod descriptor;
 mod edges;
 mod identity;
 mod idle;
+mod leaving;
 mod outliving;
 mod process;
 mod waking;

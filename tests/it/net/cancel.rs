@@ -5,6 +5,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
+use coracle::io::Buffers;
 use coracle::net::{TcpListener, TcpStream};
 use coracle::task::yield_now;
 
@@ -52,6 +53,24 @@ fn a_cancelled_read_loses_no_byte() {
         done.is_some()
     });
     assert_eq!(polls, 2);
+}
+
+/// The same into a pooled buffer, which is not held meanwhile.
+#[test]
+fn a_cancelled_pooled_read_loses_no_byte_and_holds_no_buffer() {
+    let buffers = Buffers::new(2);
+    let polls = cancel_at_each_poll(async |cut| {
+        let (client, server) = pair().await;
+        let peer = drip(server, b"abc".to_vec());
+        let done = cut_short(client.read_pooled(&buffers), cut).await.map(Result::unwrap);
+        assert_eq!(buffers.in_use(), usize::from(done.is_some()));
+        let mut got = done.as_deref().unwrap_or_default().to_vec();
+        drop(peer.await.unwrap());
+        got.extend(rest(&client).await);
+        assert_eq!(got, b"abc", "{cut:?}");
+        done.is_some()
+    });
+    assert_eq!((polls, buffers.in_use(), buffers.spare()), (2, 0, 1));
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub(super) fn endless(fault: &Fault) -> Option<&'static str> {
 /// In which function a failure of which call need not reach anybody, and why that is right.
 const NOBODY_IS_TOLD: &[(Call, &[i32], &str, &str)] = &[
     (Call::Remove, &[], "deregister", "the descriptor is closed next, which takes it out too"),
+    (Call::Add, &[], "register_untried", "the operation is tried, and if it has to wait, it is done again"),
     (Call::Wait, &[], "", "the loop naps and waits again"),
     (Call::Notify, &[], "", "it is tried again, at once"),
     (Call::Alarm, &[], "keep_descriptor_true", "a timer is late until the next turn"),

@@ -112,11 +112,12 @@ pub(super) fn dropped() -> io::Result<()> {
     Ok(())
 }
 
-/// A socket that waits travels to another thread, and is dropped there. The other becomes one of std's.
+/// A socket that waits, and was shown to others, travels to another thread, and is dropped there. The other becomes one of std's.
 pub(super) async fn moved_away() -> io::Result<()> {
     let (one, other) = UnixStream::pair()?;
     let waiting = coracle::time::timeout(Duration::from_micros(50), one.read(&mut [0; 8])).await;
     let _ = waiting.map(note);
+    let _ = one.as_raw_fd();
     let thread = std::thread::spawn(move || drop(one));
     let result = other.read(&mut [0; 8]).await;
     thread.join().unwrap();

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use coracle::io::{AsyncReadExt, copy, copy_bidirectional};
+use coracle::io::{AsyncReadExt, Buffers, copy, copy_bidirectional};
 use coracle::net::{ListenerOptions, TcpListener, TcpStream};
 use coracle::task::{JoinSet, join_all, try_join};
 use coracle::time::{sleep, timeout};
@@ -106,7 +106,8 @@ pub(super) async fn ways() -> io::Result<()> {
     poll_fn(|cx| server.poll_read_uninit(cx, &mut [MaybeUninit::uninit()])).await?;
     poll_fn(|cx| server.poll_read_vectored(cx, &mut [IoSliceMut::new(&mut byte)])).await?;
     assert!(server.try_read(&mut byte)? == 1 || !is_well());
-    server.read_exact(&mut [0; 3]).await?;
+    server.read_pooled(&Buffers::new(1)).await?;
+    server.read_exact(&mut [0; 2]).await?;
     server.try_write(b"x")?;
     writing.await
 }
