@@ -5,14 +5,16 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 usage: coracle-bench echo  [options] [--conns N] [--size BYTES] [--depth N] [--calls]
        coracle-bench micro [options]
-       coracle-bench all   [options]
+       coracle-bench build [options]      what depending on it costs: a clean build of an echo server
+       coracle-bench all   [options]      all three; without further choice the results are written beside README.md
        coracle-bench clock                how many requests time out falsely on a paused clock
 
-options: --quick           shorter samples: all rows in under five minutes
-         --rounds N        rounds of interleaved samples (default 9)
+options: --quick           shorter samples and fewer: all rows in under five minutes
+         --rounds N        rounds of interleaved samples (default 9, or 5 with --quick)
          --only A,B,..     only these rivals
          --rows A,B,..     only these rows
          --json FILE       also write the results to FILE
+         --out FOLDER      write RESULTS.md, results.json and plots/ to FOLDER
 
 --conns, --size or --depth run one shape of that kind (default 50, 64, 1) in place of the rows.
 --calls counts system calls a request with strace in an extra pass.";
@@ -21,6 +23,7 @@ options: --quick           shorter samples: all rows in under five minutes
 pub enum Command {
     Echo,
     Micro,
+    Build,
     All,
     Clock,
 }
@@ -35,6 +38,7 @@ pub struct Args {
     /// Empty: all.
     pub rows: Vec<String>,
     pub json: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     pub custom: Option<Custom>,
     pub calls: bool,
 }
@@ -57,18 +61,20 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
     let command = match args.next().as_deref() {
         Some("echo") => Command::Echo,
         Some("micro") => Command::Micro,
+        Some("build") => Command::Build,
         Some("all") => Command::All,
         Some("clock") => Command::Clock,
-        Some(other) => return Err(format!("there is no command `{other}` (echo, micro, all, clock)")),
-        None => return Err("which command? (echo, micro, all, clock)".to_string()),
+        Some(other) => return Err(format!("there is no command `{other}` (echo, micro, build, all, clock)")),
+        None => return Err("which command? (echo, micro, build, all, clock)".to_string()),
     };
     let mut parsed = Args {
         command,
         quick: false,
-        rounds: 9,
+        rounds: 0,
         only: Vec::new(),
         rows: Vec::new(),
         json: None,
+        out: None,
         custom: None,
         calls: false,
     };
@@ -83,6 +89,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
             "--only" => parsed.only = names(&option, value()?)?,
             "--rows" => parsed.rows = names(&option, value()?)?,
             "--json" => parsed.json = Some(value()?.into()),
+            "--out" => parsed.out = Some(value()?.into()),
             "--calls" if command == Command::Echo => parsed.calls = true,
             "--conns" if command == Command::Echo => parsed.custom().connections = positive(&option, value()?)?,
             "--size" if command == Command::Echo => parsed.custom().size = positive(&option, value()?)?,
@@ -91,10 +98,24 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Args, String> {
             _ => return Err(format!("there is no option `{option}`")),
         }
     }
+    if parsed.rounds == 0 {
+        parsed.rounds = if parsed.quick { 5 } else { 9 };
+    }
     parsed.check()
 }
 
 impl Args {
+    /// Is this part to be run, of those that `all` has?
+    pub fn runs(&self, part: Command) -> bool {
+        self.command == part || self.command == Command::All
+    }
+
+    /// Where the results are written to as files: where the user says, and the whole of a full run to its own place.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let whole = self.command == Command::All && !self.quick && self.only.is_empty() && self.rows.is_empty();
+        self.out.clone().or_else(|| whole.then(|| env!("CARGO_MANIFEST_DIR").into()))
+    }
+
     fn custom(&mut self) -> &mut Custom {
         self.custom.get_or_insert(Custom { connections: 50, size: 64, depth: 1 })
     }
@@ -150,10 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn only_a_full_run_of_everything_writes_files_without_being_told_to() {
+        assert!(parse_line("all").unwrap().folder().is_some_and(|folder| folder.join("Cargo.toml").exists()));
+        for less in ["all --quick", "all --only tokio", "all --rows c50", "echo"] {
+            assert_eq!(parse_line(less).unwrap().folder(), None, "for `{less}`");
+        }
+        assert_eq!(parse_line("echo --out somewhere").unwrap().folder(), Some("somewhere".into()));
+    }
+
+    #[test]
+    fn a_quick_run_has_fewer_rounds_unless_it_is_told_how_many() {
+        let rounds = ["all", "all --quick", "all --rounds 3 --quick"].map(|line| parse_line(line).unwrap().rounds);
+        assert_eq!(rounds, [9, 5, 3]);
+    }
+
+    #[test]
     fn each_mistake_is_named() {
         for (line, mistake) in [
-            ("", "which command? (echo, micro, all, clock)"),
-            ("ping", "there is no command `ping` (echo, micro, all, clock)"),
+            ("", "which command? (echo, micro, build, all, clock)"),
+            ("ping", "there is no command `ping` (echo, micro, build, all, clock)"),
             ("echo --fast", "there is no option `--fast`"),
             ("echo --conns", "--conns needs a value"),
             ("echo --conns 0", "--conns needs a positive number, not `0`"),

@@ -2,12 +2,13 @@
 //!
 //! Two disturbances are told apart from the program under test by measuring something else beside it:
 //!
-//! - *The core is shared.* A virtual CPU is often one hyperthread; while a stranger works on the other one, everything takes a
-//!   third longer, for seconds at a time. A probe before and after each sample shows it: arithmetic that fills the core.
+//! - *The core is shared.* A virtual CPU is often one hyperthread; while a stranger works on the other one, everything
+//!   takes a third longer, for seconds at a time. A probe before and after each sample shows it: arithmetic that fills
+//!   the core.
 //! - *Someone else had the CPU.* The kernel counts how long a process was ready to run and did not.
 //!
-//! A sample waits for a quick core, and is repeated if it was disturbed, until patience is over; then it is kept as it is:
-//! the count of those stands under the table. What this cannot see: a neighbour who only fills the shared cache.
+//! A sample waits for a quick core, and is repeated if it was disturbed, until patience is over; then it is kept as it
+//! is: the count of those stands under the table. What this cannot see: a neighbour who only fills the shared cache.
 
 use std::io;
 use std::thread;

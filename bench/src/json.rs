@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::stats::Spread;
 
+#[derive(Clone)]
 pub enum Json {
     Null,
     Number(f64),

@@ -1,16 +1,20 @@
 //! `coracle-bench`: coracle beside its rivals. This file only reads the command line and hands on.
 //!
-//! `echo`, `micro` and `clock` each have a directory; what they share is beside this file. See README.md for what is
-//! measured.
+//! `echo`, `micro`, `build` and `clock` each have a directory or a file; what they share is beside this file. See
+//! README.md for what is measured.
 
 mod args;
+mod build;
 mod calm;
 mod child;
 #[cfg(feature = "clock")]
 mod clock;
 mod echo;
 mod json;
+mod line;
 mod micro;
+mod plot;
+mod results;
 mod rivals;
 mod stats;
 mod sys;
@@ -25,7 +29,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use calm::Cpus;
-use json::Json;
+use results::Findings;
 use rivals::Choice;
 
 /// The exit code of a mistake on the command line.
@@ -92,13 +96,17 @@ fn clock() -> Result<(), Failure> {
 /// Refuses names of rivals and rows that the command does not have.
 fn known(args: Args) -> Result<Args, String> {
     let (mut rivals, mut rows) = (Vec::new(), Vec::new());
-    if args.command != Command::Micro {
+    if args.runs(Command::Echo) {
         rivals.extend(echo::names().map(str::to_string));
         rows.extend(echo::rows());
     }
-    if args.command != Command::Echo {
+    if args.runs(Command::Micro) {
         rivals.extend(micro::names().map(str::to_string));
         rows.extend(micro::rows());
+    }
+    if args.runs(Command::Build) {
+        rivals.extend(build::names().map(str::to_string));
+        rows.push(build::ROW.to_string());
     }
     if let Some(name) = args.only.unknown(&rivals) {
         return Err(format!("there is no rival `{name}` (there are {})", distinct(rivals)));
@@ -120,19 +128,41 @@ fn bench(args: &Args) -> io::Result<()> {
     let file = args.json.as_deref().map(create).transpose()?;
     sys::process::raise_descriptor_limit()?;
     let cpus = Cpus::settle()?;
-    println!("{}", versions::describe());
-    println!("work on CPU {}, load on CPU {}; {} rounds, medians and quartiles\n", cpus.work, cpus.load, args.rounds);
-    if cpus.work == cpus.load {
-        println!("There is one CPU only: work and load disturb each other, and rates mean little.\n");
+    let conditions = conditions(args, cpus);
+    println!("{}\n{conditions}\n", versions::describe());
+    let mut findings = Findings::default();
+    if args.runs(Command::Echo) {
+        findings.add(echo::bench(args, cpus)?);
     }
-    let echo = if args.command != Command::Micro { echo::bench(args, cpus)? } else { Json::Null };
-    let micro = if args.command != Command::Echo { micro::bench(args, cpus)? } else { Json::Null };
+    if args.runs(Command::Micro) {
+        findings.add(micro::bench(args, cpus)?);
+    }
+    if args.runs(Command::Build) && args.rows.wants(build::ROW) {
+        findings.add(build::bench(args)?);
+    }
+    line::table(&findings.lines).print();
+    println!();
     if let Some(mut file) = file {
-        let results =
-            Json::Object(vec![("machine", versions::describe().as_str().into()), ("echo", echo), ("micro", micro)]);
-        writeln!(file, "{results}")?;
+        writeln!(file, "{}", findings.json())?;
+    }
+    if let Some(folder) = args.folder() {
+        findings.write(&folder, &conditions)?;
+        println!("written: {}", folder.display());
     }
     Ok(())
+}
+
+/// How the run is done, in a paragraph.
+fn conditions(args: &Args, cpus: Cpus) -> String {
+    let kind = if args.quick { "A quick run" } else { "A run" };
+    let mut text = format!(
+        "{kind}: {} rounds, medians and quartiles; work on CPU {}, load on CPU {}.",
+        args.rounds, cpus.work, cpus.load
+    );
+    if cpus.work == cpus.load {
+        text += " There is one CPU only: work and load disturb each other, and rates mean little.";
+    }
+    text
 }
 
 fn create(path: &Path) -> io::Result<File> {

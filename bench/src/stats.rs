@@ -24,6 +24,12 @@ impl Spread {
         Some(Spread { low: at(0.25), median: at(0.5), high: at(0.75) })
     }
 
+    /// Each of the three changed; if that turns them around, the lower one is still `low`.
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Spread {
+        let (one, other) = (change(self.low), change(self.high));
+        Spread { low: one.min(other), median: change(self.median), high: one.max(other) }
+    }
+
     /// The spread of the ratios of samples that were taken in the same round: what slows a whole round cancels out.
     pub fn of_ratios(samples: &[f64], base: &[f64]) -> Option<Spread> {
         Spread::of(samples.iter().zip(base).map(|(sample, base)| sample / base))

@@ -1,4 +1,5 @@
-//! A table in plain text that is markdown as well: columns aligned by spaces, the first to the left, others to the right.
+//! A table in plain text that is markdown as well: columns aligned by spaces, the first to the left, others to the
+//! right.
 
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -19,7 +20,7 @@ impl Table {
         print!("{}", self.render());
     }
 
-    fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
         let widths: Vec<usize> = (0..self.rows[0].len()).map(width).collect();
         let mut text = String::new();

@@ -13,6 +13,7 @@ const MEASURED: &[&str] = &[
     "async-channel",
     "monoio",
     "local-sync",
+    "compio",
     "futures",
     #[cfg(feature = "glommio")]
     "glommio",

@@ -1,46 +1,71 @@
 //! System calls a request, counted by strace in a pass of its own. Nothing is timed here.
 //!
 //! A traced server is so slow that under a steady load it would find the next request there already, whenever it looks,
-//! and never wait. So the load goes in lock step: all connections send, all are answered, the server comes to rest, again.
-//! (In `churn` it comes to rest before the connections are closed, as well.)
+//! and never wait. So the load goes in lock step: all connections send, all are answered, the server comes to rest,
+//! again. (In `churn` it comes to rest before the connections are closed, as well.)
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use super::Server;
 use super::run::Connected;
 use super::server::Running;
-use super::shape::Shape;
+use super::shape::{Load, Shape};
+use super::{Server, role};
 use crate::calm::Cpus;
+use crate::json::Json;
+use crate::line::{Better, Contestant, Goal, Line};
+use crate::results::Findings;
 use crate::sys::{cpu, process};
 use crate::table::Table;
 
+/// The shapes that are counted where nobody says which.
+pub const ROWS: [&str; 3] = ["c50", "c1", "churn"];
+
 /// So many requests at least, in so many steps at least.
-const REQUESTS: usize = 500;
+const REQUESTS: usize = 200;
 const STEPS: usize = 10;
 
 /// How many kinds of call are named.
 const NAMED: usize = 5;
 
 /// Counts and prints; or says that there is no strace.
-pub fn print(servers: &[&Server], shapes: &[Shape], cpus: Cpus) -> io::Result<()> {
+pub fn count_all(servers: &[&Server], shapes: &[Shape], cpus: Cpus) -> io::Result<Findings> {
+    let mut findings = Findings::default();
     if Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         println!("system calls are not counted: there is no strace\n");
-        return Ok(());
+        return Ok(findings);
     }
+    let mut entries = Vec::new();
     for shape in shapes {
-        println!("{}: system calls a request\n", shape.name);
         let mut table = Table::new(["server", "calls", "of which"]);
+        let mut contestants = Vec::new();
         for server in servers {
-            match count(server, shape, cpus) {
+            let counted = count(server, shape, cpus);
+            match &counted {
                 Ok(counts) => table.row([server.name.to_string(), format!("{:.2}", counts.all), counts.named()]),
                 Err(error) => table.row([server.name.to_string(), "-".to_string(), error.to_string()]),
             }
+            let samples: Vec<f64> = counted.iter().map(|counts| counts.all).collect();
+            entries.push(Json::Object(vec![
+                ("shape", shape.name.as_str().into()),
+                ("server", server.name.into()),
+                ("calls_per_request", samples.first().copied().into()),
+            ]));
+            contestants.push(Contestant { name: server.name.to_string(), role: role(server.name), samples });
         }
-        table.print();
-        println!();
+        let text = format!("{}: system calls a request\n\n{}\n", shape.name, table.render());
+        println!("{text}");
+        findings.details += &text;
+        let row = format!("{}: system calls a request", shape.name);
+        findings.lines.push(Line::judge(row, "calls", Better::Less, &contestants, goal(shape)));
     }
-    Ok(())
+    findings.json.push(("echo_calls", Json::List(entries)));
+    Ok(findings)
+}
+
+/// As many calls as the limit makes; a connection that comes and goes has none, since its CPU time is judged.
+fn goal(shape: &Shape) -> Goal {
+    if shape.load == Load::Churn { Goal::NONE } else { Goal::to_limit(1.02) }
 }
 
 /// Calls divided by requests, the most frequent first.
@@ -50,7 +75,7 @@ struct Counts {
 }
 
 fn count(server: &Server, shape: &Shape, cpus: Cpus) -> io::Result<Counts> {
-    let running = Running::start(server, cpus.work)?;
+    let running = Running::start(server, shape.mode, cpus.work)?;
     let mut load = Connected::warm(&running, shape)?;
     running.cpu_time_at_rest()?;
 

@@ -1,8 +1,8 @@
 //! The load of connections that do not stay: connect, send one byte, receive it back, close, again.
 //!
-//! They are made in batches: all of a batch are begun, then each is finished. To begin one costs this client less than it
-//! costs the server to serve it, so the server is busy to the end of the batch; one at a time it would sleep before each,
-//! and be billed for that. Still the client bounds the rate: what the row tells is the CPU time per connection.
+//! They are made in batches: all of a batch are begun, then each is finished. To begin one costs this client less than
+//! it costs the server to serve it, so the server is busy to the end of the batch; one at a time it would sleep before
+//! each, and be billed for that. Still the client bounds the rate: what the row tells is the CPU time per connection.
 //!
 //! There is no epoll here: for sockets that live so short it is quicker to ask the oldest until its answer is there.
 

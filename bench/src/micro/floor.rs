@@ -1,18 +1,18 @@
 //! The floor: the least that any executor on one thread could do for this work. No rival, and no runtime.
 //!
-//! One `Box` a task, an intrusive queue, plain cells. It has no cancellation, no thread safety (a waker sent to another
-//! thread is undefined behaviour), no care for panics, no I/O and no timers; a task that nothing holds or wakes is dropped.
-//! What a real runtime costs above this is the price of those.
+//! One `Box` a task, an intrusive queue, plain cells. It has no cancellation, no thread safety (a waker sent to
+//! another thread is undefined behaviour), no care for panics and no I/O; a task that nothing holds or wakes is
+//! dropped. What a real runtime costs above this is the price of those.
 //!
 //! # Access rules
 //!
 //! 1. Everything here is used by one thread only. The workloads keep that: they start no thread.
-//! 2. A `TaskRef` holds one count of its task, which is freed with the last. Each waker, the queue's link and the `Join` is
-//!    one; so a `TaskRef` may always reach its header, and only the last one frees.
+//! 2. A `TaskRef` holds one count of its task, which is freed with the last. Each waker, the queue's link and the
+//!    `Join` is one; so a `TaskRef` may always reach its header, and only the last one frees.
 //! 3. `slot` is reached by the executor while it polls (only from the queue, which polls one task at a time, never
 //!    within another's poll), and by the `Join` only once `done` is set: never by two at once.
-//! 4. `Task` is `#[repr(C)]` and begins with its header, and pointers to the header come from the box of the whole task:
-//!    one may be cast to the other.
+//! 4. `Task` is `#[repr(C)]` and begins with its header, and pointers to the header come from the box of the whole
+//!    task: one may be cast to the other.
 
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
@@ -24,24 +24,29 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use super::floor_channel::{Bounded, Unbounded};
-use super::rival::Rival;
-use super::row::{Kind, Row};
+use super::floor_timer::Sleep;
+use super::rival::{Remote, Rival};
+use super::row::{Kind, Row, Work};
 
 #[derive(Clone, Copy)]
 pub struct Floor;
 
 impl Rival for Floor {
+    type Runtime = ();
     type Join = Join<u64>;
     type Bounded = Bounded;
     type Unbounded = Unbounded;
-    type Sleep = std::future::Pending<()>;
+    type RemoteBounded = NoRemote;
+    type RemoteUnbounded = NoRemote;
 
-    fn offers(row: Row) -> bool {
-        row.kind() != Kind::Timers
+    fn offers(row: &Row) -> bool {
+        row.kind != Kind::Threads && !matches!(row.work, Work::TimersFire { .. })
     }
 
+    fn make() {}
+
     /// The main future is a task like any other. What is queued in the end stays so: the workloads leave nothing.
-    fn run<F>(main: impl FnOnce(Floor) -> F) -> F::Output
+    fn block_on<F>(_runtime: &mut (), main: impl FnOnce(Floor) -> F) -> F::Output
     where
         F: Future<Output: 'static> + 'static,
     {
@@ -57,7 +62,7 @@ impl Rival for Floor {
         join.take()
     }
 
-    fn spawn(self, task: impl Future<Output = u64> + 'static) -> Join<u64> {
+    fn spawn(&self, task: impl Future<Output = u64> + 'static) -> Join<u64> {
         spawn(task)
     }
 
@@ -65,8 +70,26 @@ impl Rival for Floor {
         joined
     }
 
-    fn sleep(_length: Duration) -> Self::Sleep {
-        unreachable!("no timer is offered")
+    fn sleep(length: Duration) -> impl Future {
+        Sleep::new(length)
+    }
+}
+
+/// No channel from other threads.
+pub struct NoRemote;
+
+impl Remote for NoRemote {
+    type Sender = ();
+    type Receiver = ();
+
+    fn new(_capacity: usize) -> ((), ()) {
+        unreachable!("no thread is offered")
+    }
+
+    fn send(_sender: &mut (), _value: u64) {}
+
+    async fn receive(_receiver: &mut ()) -> Option<u64> {
+        None
     }
 }
 

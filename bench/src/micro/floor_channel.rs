@@ -22,8 +22,8 @@ struct Shared(Rc<UnsafeCell<State>>);
 
 impl Shared {
     fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        // SAFETY: on one thread (rule 1 of `floor.rs`), and no `look` here leads to another: to wake only queues a task, and
-        // a waker dropped here is never the last hold on one (the queue or the poll under way has another).
+        // SAFETY: on one thread (rule 1 of `floor.rs`), and no `look` here leads to another: to wake only queues a
+        // task, and a waker dropped here is never the last hold on one (the queue or the poll under way has another).
         look(unsafe { &mut *self.0.get() })
     }
 }

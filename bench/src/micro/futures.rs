@@ -1,43 +1,47 @@
 //! The futures crate's `LocalPool` and its `mpsc`. It has no timers.
 
-use std::future::{Future, Pending};
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use futures::channel::mpsc;
-use futures::executor::{LocalPool, LocalSpawner};
+use futures::executor::{self, LocalPool, LocalSpawner};
 use futures::future::RemoteHandle;
 use futures::task::LocalSpawnExt;
 use futures::{SinkExt, StreamExt};
 
-use super::rival::{Channel, Rival};
-use super::row::{Kind, Row};
+use super::rival::{Channel, Remote, Rival};
+use super::row::Row;
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Futures {
-    spawner: &'static LocalSpawner,
+    spawner: LocalSpawner,
 }
 
 impl Rival for Futures {
+    type Runtime = LocalPool;
     type Join = RemoteHandle<u64>;
     type Bounded = Bounded;
     type Unbounded = Unbounded;
-    type Sleep = Pending<()>;
+    type RemoteBounded = Bounded;
+    type RemoteUnbounded = Unbounded;
 
-    fn offers(row: Row) -> bool {
-        row.kind() != Kind::Timers
+    fn offers(row: &Row) -> bool {
+        !row.sleeps()
     }
 
-    /// The spawner is leaked, so that it is a plain reference in each task and not counted there; the pool is not.
-    fn run<F>(main: impl FnOnce(Futures) -> F) -> F::Output
+    fn make() -> LocalPool {
+        LocalPool::new()
+    }
+
+    fn block_on<F>(runtime: &mut LocalPool, main: impl FnOnce(Futures) -> F) -> F::Output
     where
         F: Future<Output: 'static> + 'static,
     {
-        let mut pool = LocalPool::new();
-        let spawner = Box::leak(Box::new(pool.spawner()));
-        pool.run_until(main(Futures { spawner }))
+        let spawner = runtime.spawner();
+        runtime.run_until(main(Futures { spawner }))
     }
 
-    fn spawn(self, task: impl Future<Output = u64> + 'static) -> RemoteHandle<u64> {
+    fn spawn(&self, task: impl Future<Output = u64> + 'static) -> RemoteHandle<u64> {
         self.spawner.spawn_local_with_handle(task).expect("the pool is there")
     }
 
@@ -45,8 +49,8 @@ impl Rival for Futures {
         joined
     }
 
-    fn sleep(_length: Duration) -> Pending<()> {
-        unreachable!("no timer is offered")
+    fn sleep(_length: Duration) -> impl Future {
+        pending::<()>()
     }
 }
 
@@ -82,6 +86,40 @@ impl Channel for Unbounded {
     }
 
     async fn send(sender: &mut Self::Sender, value: u64) {
+        sender.unbounded_send(value).expect("the receiver is there");
+    }
+
+    fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> {
+        receiver.next()
+    }
+}
+
+impl Remote for Bounded {
+    type Sender = mpsc::Sender<u64>;
+    type Receiver = mpsc::Receiver<u64>;
+
+    fn new(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        mpsc::channel(capacity - 1)
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
+        executor::block_on(sender.feed(value)).expect("the receiver is there");
+    }
+
+    fn receive(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> {
+        receiver.next()
+    }
+}
+
+impl Remote for Unbounded {
+    type Sender = mpsc::UnboundedSender<u64>;
+    type Receiver = mpsc::UnboundedReceiver<u64>;
+
+    fn new(_capacity: usize) -> (Self::Sender, Self::Receiver) {
+        mpsc::unbounded()
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
         sender.unbounded_send(value).expect("the receiver is there");
     }
 

@@ -1,37 +1,50 @@
-//! glommio and its local channels. A feature, since it takes longer to build than all others together; needs io_uring.
+//! glommio and its local channels; from threads async-channel. A feature, since it takes longer to build than all
+//! others together; needs io_uring.
 
 use std::future::Future;
 use std::time::Duration;
 
 use glommio::channels::local_channel::{LocalReceiver, LocalSender, new_bounded, new_unbounded};
 use glommio::timer::Timer;
-use glommio::{LocalExecutorBuilder, Placement, Task};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, Task};
 
 use super::rival::{Channel, Rival};
-use super::row::Row;
+use super::row::{Row, Work};
+use super::smol;
 
 #[derive(Clone, Copy)]
 pub struct Glommio;
 
 impl Rival for Glommio {
+    type Runtime = LocalExecutor;
     type Join = Task<u64>;
     type Bounded = Bounded;
     type Unbounded = Unbounded;
-    type Sleep = Timer;
+    type RemoteBounded = smol::Bounded;
+    type RemoteUnbounded = smol::Unbounded;
 
-    fn offers(_row: Row) -> bool {
-        true
+    /// Its tasks count their wakers in 16 bits: more than 32,767 sleeps in one task, or wakes of it, panic. And while
+    /// tasks are ready it looks for wakes from other threads only every 100 ms.
+    fn offers(row: &Row) -> bool {
+        match row.work {
+            Work::TimersAlive => row.count() <= 10_000,
+            Work::WakeStorm => false,
+            _ => !row.keeps_awake(),
+        }
     }
 
-    fn run<F>(main: impl FnOnce(Glommio) -> F) -> F::Output
+    fn make() -> LocalExecutor {
+        LocalExecutorBuilder::new(Placement::Unbound).make().expect("an executor can be made")
+    }
+
+    fn block_on<F>(runtime: &mut LocalExecutor, main: impl FnOnce(Glommio) -> F) -> F::Output
     where
         F: Future<Output: 'static> + 'static,
     {
-        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().expect("an executor can be made");
-        executor.run(main(Glommio))
+        runtime.run(main(Glommio))
     }
 
-    fn spawn(self, task: impl Future<Output = u64> + 'static) -> Task<u64> {
+    fn spawn(&self, task: impl Future<Output = u64> + 'static) -> Task<u64> {
         glommio::spawn_local(task)
     }
 
@@ -39,7 +52,7 @@ impl Rival for Glommio {
         joined
     }
 
-    fn sleep(length: Duration) -> Timer {
+    fn sleep(length: Duration) -> impl Future {
         Timer::new(length)
     }
 }

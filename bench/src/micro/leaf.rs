@@ -1,6 +1,7 @@
-//! The futures at the bottom of the yield, ring and timer rows: the same for every runtime, so that only the runtime differs.
+//! What the work waits for: the same futures for every runtime, so that only the runtime differs.
 //!
-//! Not any runtime's own `yield_now`: some of those do more (tokio's goes by way of its driver), which would be another row.
+//! Not any runtime's own `yield_now`: some of those do more (tokio's goes by way of its driver), which would be
+//! another row.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -44,7 +45,8 @@ impl Ring {
         Rc::new(Ring { holder: Cell::new(0), wakers: (0..members).map(|_| Cell::new(None)).collect() })
     }
 
-    /// Waits until `member` holds the token, as most leaf futures wait: with a clone of the waker, taken by who wakes it.
+    /// Waits until `member` holds the token, as most leaf futures wait: with a clone of the waker, taken by who wakes
+    /// it.
     pub fn turn(&self, member: usize) -> impl Future<Output = ()> {
         poll_fn(move |context| {
             if self.holder.get() == member {
@@ -66,11 +68,69 @@ impl Ring {
     }
 }
 
-/// Polls `future` once, which must not be ready. Where it lies: a timer may be large, and moving it is not what is measured.
+/// Polls `future` once, which must not be ready. Where it lies: a timer may be large, and moving it is not what is
+/// measured.
 pub async fn poll_once(mut future: Pin<&mut impl Future>) {
     poll_fn(|context| {
         assert!(future.as_mut().poll(context).is_pending(), "it was ready at once");
         Poll::Ready(())
     })
     .await;
+}
+
+/// Counts those who come, and wakes the one who waits for all of them: what joins many tasks without a wake for each.
+pub struct Arrivals {
+    missing: Cell<u64>,
+    waiting: Cell<Option<Waker>>,
+}
+
+impl Arrivals {
+    pub fn of(count: u64) -> Arrivals {
+        Arrivals { missing: Cell::new(count), waiting: Cell::new(None) }
+    }
+
+    /// One is there. Beyond the expected count it does nothing.
+    pub fn arrive(&self) {
+        let missing = self.missing.get();
+        self.missing.set(missing.saturating_sub(1));
+        if missing == 1 {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub fn all(&self) -> impl Future<Output = ()> {
+        poll_fn(|context| {
+            if self.missing.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+    }
+}
+
+/// Futures that lie side by side, pinned: no allocation for each, as for a sleep within its task's future.
+pub struct InPlace<F> {
+    futures: Vec<F>,
+}
+
+impl<F: Future> InPlace<F> {
+    pub fn with_capacity(capacity: usize) -> InPlace<F> {
+        InPlace { futures: Vec::with_capacity(capacity) }
+    }
+
+    /// Panics if there is no room: those that are there may not move.
+    pub fn push(&mut self, future: F) -> Pin<&mut F> {
+        assert!(self.futures.len() < self.futures.capacity(), "there is no room");
+        self.futures.push(future);
+        let last = self.futures.last_mut().expect("it was just pushed");
+        // SAFETY: the vector never grows beyond its room, so it moves nothing; and its futures are only dropped, in
+        // place.
+        unsafe { Pin::new_unchecked(last) }
+    }
+
+    /// Drops them in the order of pushing, and keeps the room.
+    pub fn clear(&mut self) {
+        self.futures.clear();
+    }
 }

@@ -1,37 +1,86 @@
-//! monoio on its epoll driver with timers; local-sync's channels, which its authors wrote for it.
+//! monoio on both its drivers, with timers; local-sync's channels, which its authors wrote for it, and from threads
+//! async-channel, as it has none.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use local_sync::mpsc::{bounded, unbounded};
 use monoio::task::JoinHandle;
-use monoio::{LegacyDriver, RuntimeBuilder};
+use monoio::time::TimeDriver;
+use monoio::{Driver, IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
 use super::rival::{Channel, Rival};
 use super::row::Row;
+use super::smol;
 
-#[derive(Clone, Copy)]
-pub struct Monoio;
+/// On the driver that `D` makes.
+pub struct Monoio<D>(PhantomData<D>);
 
-impl Rival for Monoio {
+/// monoio's drivers have no trait for what makes them.
+pub trait Drives: 'static {
+    type Driver: Driver;
+
+    /// Does it see wakes from other threads while tasks are ready? (That on io_uring never does.)
+    const SEES_WAKES: bool;
+
+    fn make() -> Runtime<Self::Driver>;
+}
+
+pub struct OnEpoll;
+
+impl Drives for OnEpoll {
+    type Driver = TimeDriver<LegacyDriver>;
+
+    const SEES_WAKES: bool = true;
+
+    fn make() -> Runtime<Self::Driver> {
+        RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime can be made")
+    }
+}
+
+pub struct OnUring;
+
+impl Drives for OnUring {
+    type Driver = TimeDriver<IoUringDriver>;
+
+    const SEES_WAKES: bool = false;
+
+    fn make() -> Runtime<Self::Driver> {
+        RuntimeBuilder::<IoUringDriver>::new().enable_timer().build().expect("a runtime can be made")
+    }
+}
+
+impl<D> Clone for Monoio<D> {
+    fn clone(&self) -> Self {
+        Monoio(PhantomData)
+    }
+}
+
+impl<D: Drives> Rival for Monoio<D> {
+    type Runtime = Runtime<D::Driver>;
     type Join = JoinHandle<u64>;
     type Bounded = Bounded;
     type Unbounded = Unbounded;
-    type Sleep = monoio::time::Sleep;
+    type RemoteBounded = smol::Bounded;
+    type RemoteUnbounded = smol::Unbounded;
 
-    fn offers(_row: Row) -> bool {
-        true
+    fn offers(row: &Row) -> bool {
+        D::SEES_WAKES || !row.keeps_awake()
     }
 
-    fn run<F>(main: impl FnOnce(Monoio) -> F) -> F::Output
+    fn make() -> Self::Runtime {
+        D::make()
+    }
+
+    fn block_on<F>(runtime: &mut Self::Runtime, main: impl FnOnce(Self) -> F) -> F::Output
     where
         F: Future<Output: 'static> + 'static,
     {
-        let mut runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime can be made");
-        runtime.block_on(main(Monoio))
+        runtime.block_on(main(Monoio(PhantomData)))
     }
 
-    fn spawn(self, task: impl Future<Output = u64> + 'static) -> JoinHandle<u64> {
+    fn spawn(&self, task: impl Future<Output = u64> + 'static) -> JoinHandle<u64> {
         monoio::spawn(task)
     }
 
@@ -39,7 +88,7 @@ impl Rival for Monoio {
         joined
     }
 
-    fn sleep(length: Duration) -> monoio::time::Sleep {
+    fn sleep(length: Duration) -> impl Future {
         monoio::time::sleep(length)
     }
 }

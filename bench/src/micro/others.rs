@@ -1,49 +1,68 @@
-//! The two quickest channels that belong to no runtime, kanal and async-unsync, on smol's executor: only the channel rows.
+//! Channels that belong to no runtime, on smol's executor: only the rows that are about channels.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::time::Duration;
 
 use async_unsync::{bounded, unbounded};
 use kanal::{AsyncReceiver, AsyncSender};
 
-use super::rival::{Channel, Rival};
-use super::row::{Kind, Row};
+use super::floor::NoRemote;
+use super::monoio;
+use super::rival::{Channel, Remote, Rival};
+use super::row::{Kind, Row, Work};
 use super::smol::Smol;
 
-/// A rival with its channel rows only.
-#[derive(Clone, Copy)]
-pub struct OnlyChannels<R>(R);
+/// Smol with other channels, and only the rows that are about them. `RB` and `RU` may be `NoRemote`.
+pub struct OnSmol<B, U, RB = B, RU = U>(Smol<B, U, RB, RU>);
 
-pub type Kanal = OnlyChannels<Smol<KanalBounded, KanalUnbounded>>;
-pub type AsyncUnsync = OnlyChannels<Smol<UnsyncBounded, UnsyncUnbounded>>;
+pub type Kanal = OnSmol<KanalBounded, KanalUnbounded>;
+pub type Flume = OnSmol<FlumeBounded, FlumeUnbounded>;
+pub type AsyncUnsync = OnSmol<UnsyncBounded, UnsyncUnbounded, NoRemote, NoRemote>;
+pub type LocalSync = OnSmol<monoio::Bounded, monoio::Unbounded, NoRemote, NoRemote>;
 
-impl<R: Rival> Rival for OnlyChannels<R> {
-    type Join = R::Join;
-    type Bounded = R::Bounded;
-    type Unbounded = R::Unbounded;
-    type Sleep = R::Sleep;
+impl<B, U, RB, RU> Clone for OnSmol<B, U, RB, RU> {
+    fn clone(&self) -> Self {
+        OnSmol(self.0.clone())
+    }
+}
 
-    fn offers(row: Row) -> bool {
-        row.kind() == Kind::Channels
+impl<B: Channel, U: Channel, RB: Remote, RU: Remote> Rival for OnSmol<B, U, RB, RU> {
+    type Runtime = <Smol<B, U, RB, RU> as Rival>::Runtime;
+    type Join = <Smol<B, U, RB, RU> as Rival>::Join;
+    type Bounded = B;
+    type Unbounded = U;
+    type RemoteBounded = RB;
+    type RemoteUnbounded = RU;
+
+    fn offers(row: &Row) -> bool {
+        match row.work {
+            Work::Remote { .. } => TypeId::of::<RB>() != TypeId::of::<NoRemote>(),
+            _ => row.kind == Kind::Channels,
+        }
     }
 
-    fn run<F>(main: impl FnOnce(Self) -> F) -> F::Output
+    fn make() -> Self::Runtime {
+        Smol::<B, U, RB, RU>::make()
+    }
+
+    fn block_on<F>(runtime: &mut Self::Runtime, main: impl FnOnce(Self) -> F) -> F::Output
     where
         F: Future<Output: 'static> + 'static,
     {
-        R::run(|runtime| main(OnlyChannels(runtime)))
+        Smol::<B, U, RB, RU>::block_on(runtime, |smol| main(OnSmol(smol)))
     }
 
-    fn spawn(self, task: impl Future<Output = u64> + 'static) -> R::Join {
+    fn spawn(&self, task: impl Future<Output = u64> + 'static) -> Self::Join {
         self.0.spawn(task)
     }
 
-    fn value(joined: <R::Join as Future>::Output) -> u64 {
-        R::value(joined)
+    fn value(joined: u64) -> u64 {
+        joined
     }
 
-    fn sleep(length: Duration) -> R::Sleep {
-        R::sleep(length)
+    fn sleep(length: Duration) -> impl Future {
+        Smol::<B, U, RB, RU>::sleep(length)
     }
 }
 
@@ -120,5 +139,113 @@ impl Channel for UnsyncUnbounded {
 
     async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
         receiver.recv().await
+    }
+}
+
+pub struct FlumeBounded;
+
+impl Channel for FlumeBounded {
+    type Sender = flume::Sender<u64>;
+    type Receiver = flume::Receiver<u64>;
+
+    fn new(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        flume::bounded(capacity)
+    }
+
+    async fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send_async(value).await.expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv_async().await.ok()
+    }
+}
+
+pub struct FlumeUnbounded;
+
+impl Channel for FlumeUnbounded {
+    type Sender = flume::Sender<u64>;
+    type Receiver = flume::Receiver<u64>;
+
+    fn new(_capacity: usize) -> (Self::Sender, Self::Receiver) {
+        flume::unbounded()
+    }
+
+    async fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv_async().await.ok()
+    }
+}
+
+impl Remote for KanalBounded {
+    type Sender = kanal::Sender<u64>;
+    type Receiver = AsyncReceiver<u64>;
+
+    fn new(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        let (sender, receiver) = kanal::bounded(capacity);
+        (sender, receiver.to_async())
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await.ok()
+    }
+}
+
+impl Remote for KanalUnbounded {
+    type Sender = kanal::Sender<u64>;
+    type Receiver = AsyncReceiver<u64>;
+
+    fn new(_capacity: usize) -> (Self::Sender, Self::Receiver) {
+        let (sender, receiver) = kanal::unbounded();
+        (sender, receiver.to_async())
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv().await.ok()
+    }
+}
+
+impl Remote for FlumeBounded {
+    type Sender = flume::Sender<u64>;
+    type Receiver = flume::Receiver<u64>;
+
+    fn new(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        flume::bounded(capacity)
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv_async().await.ok()
+    }
+}
+
+impl Remote for FlumeUnbounded {
+    type Sender = flume::Sender<u64>;
+    type Receiver = flume::Receiver<u64>;
+
+    fn new(_capacity: usize) -> (Self::Sender, Self::Receiver) {
+        flume::unbounded()
+    }
+
+    fn send(sender: &mut Self::Sender, value: u64) {
+        sender.send(value).expect("the receiver is there");
+    }
+
+    async fn receive(receiver: &mut Self::Receiver) -> Option<u64> {
+        receiver.recv_async().await.ok()
     }
 }

@@ -20,13 +20,25 @@ pub fn allowed() -> io::Result<Vec<usize>> {
     Ok((0..libc::CPU_SETSIZE as usize).filter(is_set).collect())
 }
 
+/// All CPUs that the system may have; the kernel leaves out those that are not there.
+pub fn any() -> Vec<usize> {
+    (0..libc::CPU_SETSIZE as usize).collect()
+}
+
 /// Keeps the calling thread, and threads that it starts from now on, on `cpu`.
 pub fn pin(cpu: usize) -> io::Result<()> {
-    assert!(cpu < libc::CPU_SETSIZE as usize, "there is no CPU {cpu}");
+    allow(&[cpu])
+}
+
+/// Lets the calling thread, and what it starts from now on, run on these CPUs alone.
+pub fn allow(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: a `cpu_set_t` is an array of integers, and all zeros is the empty set.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    // SAFETY: the index is below the capacity of the set (asserted).
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        assert!(cpu < libc::CPU_SETSIZE as usize, "there is no CPU {cpu}");
+        // SAFETY: the index is below the capacity of the set (asserted).
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY: the pointer is to a live `cpu_set_t` of the size given; 0 is this thread.
     check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) })?;
     Ok(())
@@ -44,6 +56,16 @@ pub fn time_used_by(pid: u32) -> io::Result<Duration> {
     // SAFETY: the pointer is to a live timespec.
     check(unsafe { libc::clock_gettime(clock, &mut used) })?;
     Ok(Duration::new(used.tv_sec as u64, used.tv_nsec as u32))
+}
+
+/// The CPU time of all programs that this process has started and waited for, and of what those have.
+pub fn time_used_by_children() -> io::Result<Duration> {
+    // SAFETY: an `rusage` is an array of integers, and all zeros is one.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: the pointer is to a live `rusage`.
+    check(unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) })?;
+    let time = |it: libc::timeval| Duration::new(it.tv_sec as u64, it.tv_usec as u32 * 1000);
+    Ok(time(usage.ru_utime) + time(usage.ru_stime))
 }
 
 /// How long the main thread of `pid` has been ready to run while something else had its CPU.

@@ -43,10 +43,22 @@ impl Epoll {
         self.wait_for(events, -1)
     }
 
+    /// Asks again and again without sleeping, for `most`; then sleeps as `wait` does.
+    pub fn spin_then_wait(&self, events: &mut Events, most: Duration) -> io::Result<usize> {
+        let begun = Instant::now();
+        while begun.elapsed() < most {
+            let count = self.wait_for(events, 0)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        self.wait(events)
+    }
+
     /// As `wait`, but asks again and again without sleeping, for `limit` at most; then it is an error.
     ///
-    /// The load waits like this: to wake a sleeping CPU costs the *waker* several µs on a virtual machine, which would stand
-    /// on the server's bill, and all servers would look alike.
+    /// The load waits like this: to wake a sleeping CPU costs the *waker* several µs on a virtual machine, which would
+    /// stand on the server's bill, and all servers would look alike.
     pub fn spin(&self, events: &mut Events, limit: Duration) -> io::Result<usize> {
         let begun = Instant::now();
         loop {

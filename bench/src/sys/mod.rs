@@ -1,7 +1,8 @@
 //! The few system calls that std does not offer, each behind a safe function.
 //!
-//! Everything `unsafe` of this crate is here, in the floor (`micro/floor.rs`, `micro/floor_channel.rs`) and in one wrapper
-//! of `micro/tokio.rs`. Linux only, as are the figures.
+//! Everything `unsafe` of this crate is here, in the floor (`micro/floor*.rs`), in the allocator that counts
+//! (`micro/heap.rs`), in one line of `micro/leaf.rs`, one wrapper of `micro/tokio.rs` and one line of `echo/glommio.rs`.
+//! Linux only, as are the figures.
 
 pub mod cpu;
 pub mod epoll;

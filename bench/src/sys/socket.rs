@@ -26,8 +26,8 @@ pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 
 /// Begins a non-blocking connection from `source` (any port) to `target`.
 ///
-/// A closed connection holds its pair of ports for a minute. The churn load spreads over many source addresses, or it would
-/// run out of ports and measure the search for a free one.
+/// A closed connection holds its pair of ports for a minute. The churn load spreads over many source addresses, or it
+/// would run out of ports and measure the search for a free one.
 pub fn connect_from(source: Ipv4Addr, target: SocketAddrV4) -> io::Result<TcpStream> {
     const KIND: i32 = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointers.
