@@ -62,6 +62,7 @@ impl Executor {
         if let Err(payload) = catch_unwind(run) {
             self.unwound(payload);
         }
+        here::end_poll();
     }
 
     fn run_as_chosen_once(&self, choices: &Choices, task: TaskRef) {

@@ -185,6 +185,7 @@ impl Executor {
         }
         let (ready, before) = (self.home.local().run_queue.len().min(most), self.polls.get());
         self.caught(|| self.run_next(ready - (self.polls.get() - before)));
+        here::end_poll();
         self.polls.get() - before
     }
 
@@ -216,6 +217,7 @@ impl Executor {
                 self.run_task(task, &borrowed_waker(&task));
             }
         });
+        here::end_poll();
     }
 
     /// Runs `code` again whenever a poll in it unwinds: one net under many polls. Under each it would cost more than the
@@ -261,25 +263,47 @@ impl Executor {
     /// Inlined into the one loop of ordinary runs; what deviates calls it by a pointer.
     #[inline(always)]
     fn run_task(&self, task: TaskRef, waker: &Waker) {
-        let header = task.header();
-        let id = header.id();
         self.polls.set(self.polls.get() + 1);
-        self.observers.tell(|observer| observer.poll_began(id));
-        match header.owner.begin_poll() {
+        if self.observers.0.is_some() {
+            self.tell_of_poll(task);
+        }
+        match task.header().owner.begin_poll() {
             Begin::Cancel => {
+                here::end_poll();
                 let ending = task.end(JoinError::Cancelled);
                 self.complete(task, ending);
             }
             Begin::Poll => match task.poll(&mut Context::from_waker(waker)) {
-                Poll::Ready(ending) => self.complete(task, ending),
-                Poll::Pending => self.wait(task, id),
+                Poll::Ready(ending) => {
+                    here::end_poll();
+                    self.complete(task, ending);
+                }
+                Poll::Pending => self.wait(task),
             },
         }
     }
 
+    #[cold]
+    fn tell_of_poll(&self, task: TaskRef) {
+        here::end_poll();
+        self.observers.tell(|observer| observer.poll_began(task.header().id()));
+    }
+
     /// The poll returned `Pending`.
     #[inline]
-    fn wait(&self, task: TaskRef, id: TaskId) {
+    fn wait(&self, task: TaskRef) {
+        if self.observers.0.is_some() {
+            self.tell_of_wait(task);
+        }
+        if task.header().owner.end_poll() == Ended::Enqueue {
+            self.home.local().enqueue(task.0);
+        }
+    }
+
+    #[cold]
+    fn tell_of_wait(&self, task: TaskRef) {
+        here::end_poll();
+        let id = task.header().id();
         self.observers.tell(|observer| {
             observer.poll_ended(id, task.header().wait());
             // Where there is a book, that knows better.
@@ -287,9 +311,6 @@ impl Executor {
                 observer.waker_lost(id);
             }
         });
-        if task.header().owner.end_poll() == Ended::Enqueue {
-            self.home.local().enqueue(task.0);
-        }
     }
 
     /// Whether nobody can wake a task that waits: nobody has a waker of it, or another handle but its JoinHandle.
@@ -303,7 +324,7 @@ impl Executor {
         let header = task.header();
         let id = header.id();
         task.leave();
-        if header.has_details() {
+        if header.owner.has_extras() {
             self.drop_locals(id, header);
         }
         let outcome = header.owner.complete();

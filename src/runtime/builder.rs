@@ -213,7 +213,7 @@ impl RuntimeBuilder {
 
     /// Timers that are due within this time after the next one wait for each other, so that one wake-up serves them all.
     /// They fire in order, none is early, and none is later than this for it; one that is alone is not kept back.
-    /// Default: ten microseconds, which is less than a wake-up costs; zero in a world whose clock programs move.
+    /// Default: five microseconds, less than a wake-up costs; zero in a world whose clock programs move.
     ///
     /// Where time-outs need not be exact, a millisecond makes many of them several times cheaper. With [`Duration::MAX`]
     /// timers that are not alone fire only when something else wakes the runtime.

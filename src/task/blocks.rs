@@ -71,6 +71,9 @@ impl Blocks {
     /// Frees all, and keeps nothing any more.
     pub(super) fn close(&self) {
         self.most.set(0);
+        if self.kept.get() == 0 {
+            return;
+        }
         for (words, list) in self.lists.iter().enumerate() {
             while let Some(block) = NonNull::new(list.get()) {
                 // SAFETY: T7: its first word is the link.

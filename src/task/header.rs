@@ -190,6 +190,7 @@ impl Header {
         if key.inherited {
             self.local().inherits.set(true);
         }
+        self.owner.gets_extras();
         self.detail(|detail| detail.extras.get_or_insert_default().set_local(key, value))
     }
 
@@ -199,6 +200,7 @@ impl Header {
 
     pub(crate) fn set_extras(&self, extras: Option<Box<Extras>>) {
         if extras.is_some() {
+            self.owner.gets_extras();
             self.detail(|detail| detail.extras = extras);
         }
     }
@@ -258,15 +260,15 @@ impl TaskRef {
         if key == NONE { None } else { self.header().local().details.remove(key).joiner }
     }
 
-    /// Ready: the future has been dropped, and the output stored. A panic of the future's unwinds through.
+    /// Ready: the future has been dropped, and the output stored. A panic of the future's unwinds through. It counts as
+    /// polled until the caller says `here::end_poll`, or polls another: before any code of the user's that is none of the
+    /// task's.
     #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         debug_assert!(self.header().owner.is_running());
         here::begin_poll(self.header());
         // SAFETY: T2: the executor is on the home thread. T5: a running task's stage is a future.
-        let polled = unsafe { (self.header().site().vtable.poll)(self.0, cx) };
-        here::end_poll();
-        polled
+        unsafe { (self.header().site().vtable.poll)(self.0, cx) }
     }
 
     /// Drops the future, and stores why there is no output of its own.
@@ -275,12 +277,15 @@ impl TaskRef {
         unsafe { (self.header().site().vtable.end)(self.0, error) }
     }
 
-    /// Drops the output.
+    /// Drops the output, if it is there.
     ///
     /// # Safety
     /// T2: on the home thread, or as the sole holder of a complete task.
     #[inline]
     pub(crate) unsafe fn discard(&self) -> Option<Payload> {
+        if !self.header().owner.take_output() {
+            return None;
+        }
         // SAFETY: the caller's promise.
         unsafe { (self.header().site().vtable.discard)(self.0) }
     }

@@ -76,7 +76,7 @@ impl Drop for Turning {
     }
 }
 
-/// Notes that a task's poll begins: it gets a full budget. Until [`end_poll`], or [`end_unwound_poll`].
+/// Notes that a task's poll begins: it gets a full budget. Until [`end_poll`], [`end_unwound_poll`] or the next.
 #[inline]
 pub(super) fn begin_poll(task: &Header) {
     HERE.with(|here| {
@@ -85,9 +85,9 @@ pub(super) fn begin_poll(task: &Header) {
     });
 }
 
-/// The poll has returned.
+/// No task is being polled. To be said before code runs that is none of a poll: not after each, but before what follows.
 #[inline]
-pub(super) fn end_poll() {
+pub(crate) fn end_poll() {
     HERE.with(|here| {
         here.task.set(ptr::null());
         here.budget.set(UNLIMITED);
@@ -117,7 +117,8 @@ pub(crate) fn with_budget<T>(operations: u32, code: impl FnOnce() -> T) -> T {
 /// Looks at the header of the task that is being polled on this thread, if there is one.
 #[inline]
 pub(crate) fn with_task<T>(look: impl FnOnce(&Header) -> T) -> Option<T> {
-    // SAFETY: T4: the pointer is not null only while the executor polls that task, which it holds.
+    // SAFETY: T4: the pointer is not null only while the executor, which holds that task, polls it; or has just done so,
+    // and no code that could end it or look here ran since (`end_poll`).
     HERE.with(|here| unsafe { here.task.get().as_ref() }.map(look))
 }
 

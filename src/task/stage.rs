@@ -39,7 +39,7 @@ pub(super) struct Vtable {
     pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<Ending>,
     /// Drops the future unfinished, and stores why: it panicked, or was cancelled.
     pub(super) end: unsafe fn(NonNull<Header>, JoinError) -> Ending,
-    /// Drops the output. If it was a panic, or became one: its payload.
+    /// Drops the output, which the caller has taken over (`Owner::take_output`). If it was a panic, or became one: its payload.
     pub(super) discard: unsafe fn(NonNull<Header>) -> Option<Payload>,
 }
 
@@ -120,13 +120,9 @@ impl<F: Future> Typed<F> {
     }
 
     unsafe fn discard(task: NonNull<Header>) -> Option<Payload> {
-        // SAFETY: T4: the promise of the vtable.
-        if !unsafe { task.as_ref() }.owner.take_output() {
-            return None;
-        }
         // SAFETY: the promise of the vtable.
         let stage = unsafe { Self::stage(task) };
-        // SAFETY: T5: it is an output, and from here on nobody's but ours.
+        // SAFETY: T5: the caller took it over; from here on it is nobody's but ours.
         match unsafe { stage.cast::<Output<F>>().read() } {
             Err(JoinError::Panicked(payload)) => Some(payload),
             output => contain(|| drop(output)),

@@ -245,6 +245,8 @@ const HELD: u64 = 16;
 const OUTPUT: u64 = 32;
 /// In its last poll it said what it waits for.
 const SAID: u64 = 64;
+/// It has, or had, a name or a local value.
+const EXTRAS: u64 = 128;
 /// Above the flags stands the task's number: at a task a nanosecond, 2^56 of them last two years.
 const NUMBER: u32 = 8;
 
@@ -406,6 +408,15 @@ impl Owner {
     #[inline]
     pub(crate) fn has_said(&self) -> bool {
         self.has(SAID)
+    }
+
+    pub(crate) fn gets_extras(&self) {
+        self.set(EXTRAS);
+    }
+
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        self.has(EXTRAS)
     }
 
     /// It takes that back.

@@ -29,7 +29,7 @@ pub(crate) struct Timers {
 
 /// Timers that are due within this time of each other share a wake-up, if nothing else is said. What a thread pays for one
 /// is more, everywhere, and as much again is what it is late.
-pub(crate) const SHARED_WITHIN: Duration = Duration::from_micros(10);
+pub(crate) const SHARED_WITHIN: Duration = Duration::from_micros(5);
 
 /// A timer that was set: to be given back by `cancel` when it is no longer wanted, fired or not.
 #[derive(Debug)]
