@@ -41,7 +41,8 @@
 //! All are on by default. None changes what the rest does; each that is left out (`default-features = false`) saves the
 //! time to build it.
 //!
-//! - `testing`: `testing`, `sim`, and the worlds that they put in the place of the kernel: half of the whole.
+//! - `testing`: `testing`, `sim`, and the worlds that they put in the place of the kernel (`World::hostile`, `World::paused`,
+//!   `RuntimeBuilder::choices`): half of the whole. Needs `structured`.
 //! - `structured`: join, race, select, sets and pools of tasks in [`task`]; `scope`; `coroutine`.
 //! - `system`: `fs`, `process`, `signal`, `cores`.
 //!

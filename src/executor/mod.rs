@@ -45,6 +45,15 @@ pub(crate) struct Executor {
 /// The number of a task that another thread has made, on its way.
 const NOT_ARRIVED: TaskId = TaskId(0);
 
+/// Ends the task of this number if it is dropped, which it is only by unwinding.
+struct EndsIfUnwound<'a>(&'a Executor, TaskId);
+
+impl Drop for EndsIfUnwound<'_> {
+    fn drop(&mut self) {
+        self.0.end_now(self.1);
+    }
+}
+
 impl Executor {
     pub(crate) fn new(home: HomeOwner, observers: Observers, deviation: Option<Deviation>) -> Executor {
         let (next_id, closed) = (Cell::new(1), Cell::new(false));
@@ -86,6 +95,8 @@ impl Executor {
             task.header().set_extras(self.extras(name.clone()));
         }
         let handle = JoinHandle::new(task, at);
+        // What the future borrows ends with the caller, also if an observer panics.
+        let ends = EndsIfUnwound(self, id);
         self.observers.tell(|observer| {
             observer.task_spawned(id, at);
             if let Some(name) = &name {
@@ -97,6 +108,7 @@ impl Executor {
         } else {
             local.enqueue(task.0);
         }
+        std::mem::forget(ends);
         handle
     }
 
@@ -157,7 +169,7 @@ impl Executor {
     fn arrive_last(&self, task: TaskRef) {
         let header = task.header();
         let arrival = header.take_in();
-        if header.id() == NOT_ARRIVED {
+        if header.is_on_its_way() {
             self.adopt(task);
             if header.owner.wake() == Woken::Enqueue {
                 self.home.local().enqueue(task.0);
@@ -200,7 +212,7 @@ impl Executor {
         let end = self.polls.get() + most;
         let queue = &self.home.local().run_queue;
         // The last task of the turn under way, until it is reached; kept here, since a poll that unwinds ends no turn.
-        let last = Cell::new(ptr::null::<Header>());
+        let last = Cell::new(queue.last());
         self.caught(|| {
             while self.polls.get() != end {
                 if last.get().is_null() {
@@ -393,12 +405,15 @@ impl Executor {
             self.end_all();
         }
         self.closed.set(true);
+        // From the closing on, a complete task and its tally are its handle's: this thread counts in the shared words.
+        let outside = self.home.outside();
         for task in self.home.close() {
             self.arrive_last(TaskRef(task));
         }
         if self.live().len() > 0 {
             self.end_all();
         }
+        drop(outside);
         drop(turning);
     }
 
@@ -433,10 +448,14 @@ impl Executor {
 
     /// Drops the future of a task that neither runs nor stands in the run queue.
     fn end(&self, task: TaskRef) {
-        self.observers.tell(|observer| observer.poll_began(task.header().id()));
+        let id = task.header().id();
+        let told = catch_unwind(AssertUnwindSafe(|| self.observers.tell(|observer| observer.poll_began(id))));
         task.header().owner.begin_last();
         let ending = task.end(JoinError::Cancelled);
         self.complete(task, ending);
+        if let Err(payload) = told {
+            resume_unwind(payload);
+        }
     }
 
     /// Calls `seen` for each live task, in no order.

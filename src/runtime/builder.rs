@@ -190,12 +190,13 @@ impl RuntimeBuilder {
     ///
     /// A thread needs some ten or twenty microseconds to fall asleep and to wake up, which is most of the time of a
     /// dialogue with one peer on the same machine, or with another thread. That is saved, for a processor that works
-    /// meanwhile; so it is worth nothing where the other side needs the same processor. Fifty microseconds is a good
-    /// value; less than twenty is as good as zero, since the first gaps are slept through and waking up counts.
+    /// meanwhile: it does harm where the other side needs the same processor, which is noticed, and costs little then. Fifty
+    /// microseconds is a good value; less than twenty is as good as zero, since the first gaps are slept through and
+    /// waking up counts.
     ///
-    /// A call begins without. Each gap that is longer halves the time; a program whose gaps are all longer spins for less
-    /// than twice `most` in all, and one that has nothing to do sleeps, with one look more at the world before each
-    /// sleep. With [`Duration::MAX`] it never sleeps, once it has been woken.
+    /// A call begins without, until a gap was short. What was spun in vain is tried again after two short gaps, then after
+    /// four, up to a thousand. A program whose gaps are all longer never spins, but for one look more at the world before
+    /// each sleep. With [`Duration::MAX`] it never sleeps, once it has been woken.
     ///
     /// There is no spinning in [`turn`](Runtime::turn), in a world whose clock programs move, nor in a `block_on` that
     /// [gives up](Runtime::try_block_on).
@@ -211,8 +212,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Timers that are due within this time after the next one wait for each other, so that one wake-up serves them all.
-    /// They fire in order, none is early, and none is later than this for it; one that is alone is not kept back.
+    /// Timers that are due within this time after the next one wait for each other, so that one wake-up serves them all:
+    /// it comes when that time is over. They fire in order, none is early, and none is later than this for it; one that is
+    /// alone in that time is not kept back. (The sleep inside of a [`timeout`](crate::time::timeout) has that for company.)
     /// Default: five microseconds, less than a wake-up costs; zero in a world whose clock programs move.
     ///
     /// Where time-outs need not be exact, a millisecond makes many of them several times cheaper. With [`Duration::MAX`]

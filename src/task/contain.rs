@@ -21,7 +21,7 @@ pub(crate) fn wake(waker: Waker) {
         return waker.wake();
     }
     if let Some(payload) = contain(|| waker.wake()) {
-        super::join::forget_payload(payload);
+        super::handle::forget_payload(payload);
     }
 }
 
@@ -31,6 +31,6 @@ pub(crate) fn let_go<T>(wakers: T) {
         return;
     }
     if let Some(payload) = contain(|| drop(wakers)) {
-        super::join::forget_payload(payload);
+        super::handle::forget_payload(payload);
     }
 }

@@ -14,10 +14,10 @@ use super::blocks;
 use super::contain::Payload;
 use super::details::{Detail, NONE};
 use super::extras::{Extras, LocalKey};
+use super::handle::JoinError;
 use super::here;
 use super::home::{HomeRef, Local};
 use super::inbox::Node;
-use super::join::JoinError;
 use super::site::SpawnSite;
 use super::stage::Typed;
 use super::state::{Arrival, Owner, Released, Shared, Tally};
@@ -76,6 +76,11 @@ impl Header {
         self.owner.id()
     }
 
+    /// Whether another thread made it, and it has not arrived. (Such a task has no handle, so the owner's word may be read.)
+    pub(crate) fn is_on_its_way(&self) -> bool {
+        self.site().is_own && self.id() == TaskId(0)
+    }
+
     /// Its place among the live tasks.
     pub(crate) fn place(&self) -> usize {
         self.place.get() as usize
@@ -111,7 +116,7 @@ impl Header {
     /// One more reference, by one who has one.
     #[inline]
     pub(super) fn acquire(&self) {
-        if self.home().turning().is_none() || !self.tally.acquire() {
+        if self.home().turning().is_none() || !self.tally.acquire(&self.shared) {
             self.shared.acquire();
         }
     }
@@ -177,6 +182,10 @@ impl Header {
         }
         // Cloning it is user code (T6), and so is dropping the old one.
         let joiner = super::keep(waker);
+        // It may have turned the runtime, and ended this very task: then nobody is to be woken any more.
+        if self.owner.is_complete() {
+            return drop(joiner);
+        }
         drop(self.detail(|detail| detail.joiner.replace(joiner)));
     }
 
@@ -266,7 +275,7 @@ impl TaskRef {
     #[inline]
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         debug_assert!(self.header().owner.is_running());
-        here::begin_poll(self.header());
+        here::begin_poll(self.0);
         // SAFETY: T2: the executor is on the home thread. T5: a running task's stage is a future.
         unsafe { (self.header().site().vtable.poll)(self.0, cx) }
     }
@@ -312,7 +321,7 @@ impl TaskRef {
     #[inline]
     pub(crate) unsafe fn release(self) {
         let header = self.header();
-        if header.home().turning().is_some() && header.tally.release() {
+        if header.home().turning().is_some() && header.tally.release(&header.shared) {
             return;
         }
         if header.shared.release() == Released::Free {

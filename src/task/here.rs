@@ -78,9 +78,9 @@ impl Drop for Turning {
 
 /// Notes that a task's poll begins: it gets a full budget. Until [`end_poll`], [`end_unwound_poll`] or the next.
 #[inline]
-pub(super) fn begin_poll(task: &Header) {
+pub(super) fn begin_poll(task: NonNull<Header>) {
     HERE.with(|here| {
-        here.task.set(task);
+        here.task.set(task.as_ptr());
         here.budget.set(here.full_budget.get());
     });
 }

@@ -20,10 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::blocks::Blocks;
 use super::count::Count;
 use super::details::Details;
+use super::handle::{Unobserved, forget_payload};
 use super::header::Header;
 use super::here;
 use super::inbox::{Inbox, Pushed, Taken};
-use super::join::{Unobserved, forget_payload};
 use super::live::Live;
 use super::run_queue::RunQueue;
 use super::site::Sites;
@@ -304,6 +304,11 @@ impl HomeOwner {
     #[inline]
     pub(crate) fn turn(&self) -> here::Turning {
         here::enter(self.home.0.as_ptr())
+    }
+
+    /// This thread counts as any other, until the guard is dropped: what is complete is no longer the home's.
+    pub(crate) fn outside(&self) -> here::Turning {
+        here::enter(ptr::null())
     }
 
     pub(crate) fn is_turning(&self) -> bool {

@@ -54,7 +54,9 @@ impl Live {
 
     #[cold]
     fn grow(&self) {
-        self.chunks.borrow_mut().push(Box::new([const { Cell::new(ptr::null()) }; CHUNK]));
+        let mut chunks = self.chunks.borrow_mut();
+        assert!(chunks.len() < u32::MAX as usize / CHUNK, "more than 2^32 tasks of one runtime at once");
+        chunks.push(Box::new([const { Cell::new(ptr::null()) }; CHUNK]));
     }
 
     /// It has ended.

@@ -209,7 +209,7 @@ fn loom_what_was_written_before_a_wake_is_seen_by_a_poll_after_it() {
                 assert!(!arrival.abort && !arrival.detach);
                 polls += 1;
                 seen = written.iter().map(|value| value.load(Ordering::Relaxed)).sum();
-                assert!(task.tally.release());
+                assert!(task.tally.release(&task.shared));
             }
             if seen < 2 {
                 home.sleep();
@@ -228,7 +228,7 @@ fn loom_a_task_that_went_deaf_is_pushed_no_more_and_freed_once() {
     loom::model(|| {
         let (home, mut inventory) = (Loop::new(), Inventory::default());
         let task = inventory.item(Shared::new(), ('t', 0));
-        assert!(task.tally.acquire());
+        assert!(task.tally.acquire(&task.shared));
         let waker = thread::spawn({
             let home = home.clone();
             move || {
@@ -243,7 +243,7 @@ fn loom_a_task_that_went_deaf_is_pushed_no_more_and_freed_once() {
                 .take()
                 .map(|_| {
                     drop(task.shared.take_in());
-                    assert!(task.tally.release());
+                    assert!(task.tally.release(&task.shared));
                 })
                 .count()
         };
@@ -263,7 +263,7 @@ fn loom_the_last_of_home_and_thread_frees_once_and_sees_all_that_was_written() {
         let mut inventory = Inventory::default();
         let task = inventory.item(Shared::new(), ('t', 0));
         // The thread's waker, and one of this thread's.
-        assert!(task.tally.acquire() && task.tally.acquire());
+        assert!(task.tally.acquire(&task.shared) && task.tally.acquire(&task.shared));
         let cells = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
         let mark = |cells: &[UnsafeCell<i32>; 2], mine: usize| {
             // SAFETY: its own cell; loom checks that it is.
@@ -285,7 +285,9 @@ fn loom_the_last_of_home_and_thread_frees_once_and_sees_all_that_was_written() {
                 frees(&cells, &[task.shared.release(), task.shared.release()])
             }
         });
-        assert!(task.tally.acquire() && task.tally.release() && task.tally.release());
+        assert!(
+            task.tally.acquire(&task.shared) && task.tally.release(&task.shared) && task.tally.release(&task.shared)
+        );
         mark(&cells, 0);
         let here = frees(&cells, &[task.tally.settle(&task.shared)]);
         assert_eq!(here + other.join().unwrap(), 1, "freed exactly once");
@@ -376,7 +378,7 @@ fn loom_a_handle_dropped_while_another_thread_wakes_at_the_end_is_not_forgotten(
         let mut detached = 0;
         for _ in home.inbox.close() {
             detached += usize::from(task.shared.take_in().detach);
-            assert!(task.tally.release());
+            assert!(task.tally.release(&task.shared));
         }
         detached += threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>();
         assert_eq!(detached, 1, "the handle's part of the home's reference ends exactly once");

@@ -16,7 +16,7 @@
 //! - **T1 (shared word)**: any thread, by the methods of `state::Shared` alone.
 //! - **T2 (owner rule)**: everything but the shared word, the inbox link and the read-only fields is touched on the home
 //!   thread only; or, when the home is closed and the task complete, by the one who has its JoinHandle,
-//!   or who found its detach in the shared word.
+//!   or who found its detach in the shared word. From the closing on, the home thread counts as any other.
 //! - **T3 (inbox link)**: belongs to the inbox, which holds a reference, from the `request` that set IN_INBOX until
 //!   `take_in` clears it.
 //! - **T4 (allocation)**: the header is allocated while it is referenced. One reference is the *home's*, held by the
@@ -34,12 +34,12 @@ mod contain;
 mod count;
 mod details;
 mod extras;
+mod handle;
 mod header;
 pub(crate) mod here;
 pub(crate) mod holders;
 mod home;
 mod inbox;
-mod join;
 pub(crate) mod kept;
 mod live;
 #[cfg(all(test, loom))]
@@ -56,10 +56,10 @@ mod yield_now;
 
 pub(crate) use contain::{Payload, contain, let_go, wake};
 pub(crate) use extras::{Extras, LocalKey};
+pub use handle::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
+pub(crate) use handle::{Unobserved, forget_payload, message, report};
 pub(crate) use header::{Header, TaskRef};
 pub(crate) use home::{HomeOwner, HomeRef};
-pub use join::{AbortHandle, AbortOnDrop, JoinError, JoinHandle};
-pub(crate) use join::{Unobserved, forget_payload, message, report};
 pub(crate) use kept::keep;
 pub(crate) use live::Live;
 pub(crate) use remote::send;

@@ -259,8 +259,8 @@ mod shared {
                 Duty::None
             }
             Step::Release => Duty::Released(shared.release()),
-            Step::AcquireAtHome => Duty::Counted(tally.acquire()),
-            Step::ReleaseAtHome => Duty::Counted(tally.release()),
+            Step::AcquireAtHome => Duty::Counted(tally.acquire(shared)),
+            Step::ReleaseAtHome => Duty::Counted(tally.release(shared)),
             Step::Settle => Duty::Released(tally.settle(shared)),
         }
     }

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::panic::Location;
 
+use super::handle::{AbortHandle, JoinError, forget_payload};
 use super::header::{TaskRef, new_remote};
 use super::home::HomeRef;
-use super::join::{AbortHandle, JoinError, forget_payload};
 
 /// Sends a task to its home: `make` is called there, and the future that it returns is run there. If the runtime has
 /// ended, `make` is dropped here, and not called.
@@ -29,6 +29,8 @@ pub(crate) fn send<F: Future + 'static>(
 /// Nobody took the task: what the home and the inbox would have held is given up here. The caller has a reference.
 fn discard(task: TaskRef) {
     task.end(JoinError::Cancelled);
+    // Nobody has a handle; and an abort that comes now finds it ended.
+    let _ = task.header().owner.complete();
     // SAFETY: T2: the home is closed, and nobody else knows the task.
     if let Some(payload) = unsafe { task.discard() } {
         forget_payload(payload);

@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::contain::{Payload, contain};
+use super::handle::{JoinError, forget_payload};
 use super::header::Header;
-use super::join::{JoinError, forget_payload};
 use crate::observer::Ending;
 
 /// The whole allocation.

@@ -46,9 +46,12 @@ const REFERENCE: u32 = 16;
 /// Keeps the word's count away from zero, whatever is released elsewhere that was counted at home.
 const BIAS: u32 = 1 << 27;
 
-/// More references to one task than any program has: as wakers they would fill a gigabyte. std's Arc ends the process
-/// likewise at its limit.
+/// More references to one task at once than any program has: as wakers they would fill a gigabyte. std's Arc ends the
+/// process likewise at its limit.
 const MOST: u32 = 1 << 26;
+
+/// How far the tally goes from zero before the shared word takes over what it has.
+const FAR: u32 = MOST / 2;
 
 /// The word that any thread may touch.
 pub(crate) struct Shared(AtomicU32);
@@ -184,32 +187,43 @@ impl Tally {
 
     /// One more, on the home thread. `false`: it is settled, count in the shared word.
     #[inline]
-    pub(crate) fn acquire(&self) -> bool {
-        let count = self.0.get();
-        if count.wrapping_add(MOST) >= 2 * MOST {
-            return Self::no_more(count);
+    pub(crate) fn acquire(&self, shared: &Shared) -> bool {
+        if self.is_far() && !self.come_back(shared) {
+            return false;
         }
-        self.0.set(count.wrapping_add(1));
+        self.0.set(self.0.get().wrapping_add(1));
         true
     }
 
     /// One less, on the home thread, and never the last. `false` as above.
     #[inline]
-    pub(crate) fn release(&self) -> bool {
-        let count = self.0.get();
-        if count == SETTLED {
+    pub(crate) fn release(&self, shared: &Shared) -> bool {
+        if self.is_far() && !self.come_back(shared) {
             return false;
         }
-        self.0.set(count.wrapping_sub(1));
+        self.0.set(self.0.get().wrapping_sub(1));
         true
     }
 
+    /// What is settled is far, too.
+    #[inline]
+    fn is_far(&self) -> bool {
+        self.0.get().wrapping_add(FAR) >= 2 * FAR
+    }
+
+    /// Wakers that are always made here and always end elsewhere, or the other way round, drive the two counts apart: now
+    /// and then they are brought together. `false`: it is settled.
     #[cold]
-    fn no_more(count: u32) -> bool {
-        if count != SETTLED {
+    fn come_back(&self, shared: &Shared) -> bool {
+        if self.0.get() == SETTLED {
+            return false;
+        }
+        let rest = self.0.replace(1).wrapping_sub(1);
+        let before = shared.0.fetch_add(rest.wrapping_mul(REFERENCE), Ordering::AcqRel);
+        if (before / REFERENCE).wrapping_add(rest) > BIAS + MOST {
             std::process::abort();
         }
-        false
+        true
     }
 
     /// The home's reference ends, and the tally with it.
@@ -435,5 +449,36 @@ impl Owner {
 
     pub(crate) fn is_queued(&self) -> bool {
         self.has(QUEUED)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Wakers that are made at home and end elsewhere, more of them in a task's life than there may be at once.
+    #[test]
+    fn counts_that_drift_apart_are_brought_together() {
+        let (shared, tally) = (Shared::new(), Tally::new());
+        for start in [FAR - 1, FAR.wrapping_neg()] {
+            let drift = start.wrapping_sub(tally.0.replace(start)).wrapping_mul(REFERENCE);
+            shared.0.fetch_sub(drift, Ordering::Relaxed);
+            assert_eq!(tally.references(&shared), 1);
+            assert!(tally.acquire(&shared) && tally.acquire(&shared));
+            assert_eq!((tally.references(&shared), tally.is_far()), (3, false));
+            assert!(tally.release(&shared) && tally.release(&shared));
+            assert_eq!(tally.references(&shared), 1);
+        }
+        assert_eq!(tally.settle(&shared), Released::Free);
+    }
+
+    #[test]
+    fn a_settled_tally_counts_nothing() {
+        let (shared, tally) = (Shared::new(), Tally::new());
+        assert!(tally.acquire(&shared));
+        assert_eq!(tally.settle(&shared), Released::Kept);
+        assert!(!tally.acquire(&shared) && !tally.release(&shared));
+        assert_eq!(tally.references(&shared), 1);
+        assert_eq!(shared.release(), Released::Free);
     }
 }

@@ -54,7 +54,7 @@ fn give_up(task: TaskRef) {
     if task.header().take_in().detach {
         // SAFETY: T2: the home is closed, and all tasks that have handles are complete. The handle was on another
         // thread than the task's, so its output is `Send`.
-        unsafe { super::join::detach(task) };
+        unsafe { super::handle::detach(task) };
     }
     // SAFETY: T4: the reference that was counted for the inbox.
     unsafe { task.release() };
@@ -78,7 +78,7 @@ unsafe fn wake(data: *const ()) {
         if header.owner.wake() == Woken::Enqueue {
             local.enqueue(task.0);
         }
-        if header.tally.release() {
+        if header.tally.release(&header.shared) {
             return;
         }
     } else {

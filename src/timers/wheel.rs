@@ -192,7 +192,7 @@ impl Wheel {
         let Some((level, slot)) = self.earliest_slot() else { return };
         let head = (level * SLOTS + slot) as u32;
         let next = self.first_slot(level, self.occupied[level] & !(1 << slot));
-        let (mut first, mut second) = (u64::MAX, next.map_or(u64::MAX, |(level, slot)| self.start(level, slot)));
+        let (mut first, mut second) = (u64::MAX, next.map_or(u64::MAX, |(level, slot)| self.soonest_in(level, slot)));
         for (looked_at, key) in self.ring(head).enumerate() {
             if looked_at == MOST_LOOKED_AT {
                 (first, second) = (self.start(level, slot), 0);
@@ -202,6 +202,16 @@ impl Wheel {
             (first, second) = (first.min(deadline), second.min(first.max(deadline)));
         }
         self.soonest = (first, second);
+    }
+
+    /// The earliest deadline of a slot, or before it, if there are many.
+    fn soonest_in(&self, level: usize, slot: usize) -> u64 {
+        let mut ring = self.ring((level * SLOTS + slot) as u32);
+        let soonest = ring.by_ref().take(MOST_LOOKED_AT).map(|key| self.deadline(key)).min();
+        match soonest.filter(|_| ring.next().is_none()) {
+            Some(soonest) => soonest,
+            None => self.start(level, slot),
+        }
     }
 
     /// The next timer that is due at `now`, with its waker; it has fired. Moves the wheel on.

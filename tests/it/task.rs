@@ -2,6 +2,7 @@
 
 mod aborts;
 mod chains;
+mod endings;
 mod leaf;
 mod leaves;
 mod locals;

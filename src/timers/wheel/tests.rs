@@ -174,6 +174,7 @@ fn the_alarm_is_exact_and_waits_for_company_only() {
     let (first, _far) = (set(1_000_000), set(3_000_000));
     assert_eq!(wheel.alarm(0), Some(1_000_000));
     assert_eq!(wheel.alarm(10_000), Some(1_000_000), "alone");
+    assert_eq!(wheel.alarm(1_990_000), Some(1_000_000), "alone, though the next slot begins within that");
     let near = wheel.insert(1_009_000, Waker::noop().clone());
     assert_eq!(wheel.alarm(10_000), Some(1_010_000), "two share a wake-up");
     assert_eq!(wheel.alarm(8_000), Some(1_000_000), "not for one that is later");

@@ -97,6 +97,7 @@ pub(crate) struct Unobserved {
 #[must_use = "dropping a JoinHandle detaches the task; say so with `drop`, or await it"]
 pub struct JoinHandle<T> {
     task: TaskRef,
+    id: TaskId,
     at: &'static Location<'static>,
     output: PhantomData<T>,
 }
@@ -104,7 +105,7 @@ pub struct JoinHandle<T> {
 // SAFETY: T2: on another thread the handle uses the shared word only, unless the home is closed and the task complete;
 // then it may take or drop the output there, which `T: Send` allows.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: T2: by reference a handle can only abort and be compared, which go by the shared word.
+// SAFETY: T2: by reference a handle can only abort, which goes by the shared word; its number is a copy.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> Unpin for JoinHandle<T> {}
@@ -112,7 +113,7 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> JoinHandle<T> {
     /// The handle of a task whose output is `T`, which holds a share in the home's reference.
     pub(crate) fn new(task: TaskRef, at: &'static Location<'static>) -> JoinHandle<T> {
-        JoinHandle { task, at, output: PhantomData }
+        JoinHandle { task, id: task.header().id(), at, output: PhantomData }
     }
 
     /// The task's number.
@@ -125,7 +126,7 @@ impl<T> JoinHandle<T> {
     /// });
     /// ```
     pub fn id(&self) -> TaskId {
-        self.task.header().id()
+        self.id
     }
 
     /// Whether the task has ended and its result can be had without waiting. `false` on another thread than its own,
