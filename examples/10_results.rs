@@ -10,7 +10,7 @@
 //! block_on gives 4 results
 //! ```
 //!
-//! Then read `src/task/join.rs`: what others hold of a task.
+//! Then read `src/task/handle.rs`: what others hold of a task.
 
 use std::future::pending;
 
