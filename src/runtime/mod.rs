@@ -178,9 +178,14 @@ impl Runtime {
         // live longer; and it is not the caller's to forget.
         let handle = unsafe { self.event_loop.executor.spawn_unchecked(main, None, at) };
         let mut ended = Ended { event_loop: &self.event_loop, handle };
-        match judge {
-            None => self.event_loop.run_until_main_returns(),
-            Some(judge) => (judge.run)(&self.event_loop)?,
+        let verdict = judge.map_or(Ok(()), |judge| (judge.run)(&self.event_loop));
+        if judge.is_none() {
+            self.event_loop.run_until_main_returns();
+        }
+        if let Err(stall) = verdict {
+            // Before the stall is on its way out: what a destructor that panics meets there would be leaked.
+            drop(ended);
+            return Err(stall);
         }
         Ok(ended.output())
     }
