@@ -167,7 +167,8 @@ fn busy(seed: u64) {
         };
         quiet.await.unwrap();
         hog.abort();
-        let _ = hog.await;
+        let ended = hog.await;
+        assert!(matches!(ended, Err(coracle::task::JoinError::Cancelled)), "{ended:?}");
     });
 }
 
