@@ -3,7 +3,7 @@
 usage: micro.py asyncio|uvloop|gevent
 
 Answers each line `ROW OPERATIONS CPU` with the row's figures, as the other workers do; told `rows`, it says which rows
-it can do. The work is that of `src/micro/work/`; a yield is the runtime's own (`sleep(0)`), a dropped sleep is a timer
+it can do. The work is that of `src/micro/work`; a yield is the runtime's own (`sleep(0)`), a dropped sleep is a timer
 handle that is cancelled.
 """
 
