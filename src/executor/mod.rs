@@ -42,9 +42,6 @@ pub(crate) struct Executor {
     book: OnceCell<Book>,
 }
 
-/// The number of a task that another thread has made, on its way.
-const NOT_ARRIVED: TaskId = TaskId(0);
-
 /// Ends the task of this number if it is dropped, which it is only by unwinding.
 struct EndsIfUnwound<'a>(&'a Executor, TaskId);
 
@@ -146,7 +143,7 @@ impl Executor {
     fn arrive(&self, task: TaskRef) {
         let header = task.header();
         let arrival = header.take_in();
-        if header.id() == NOT_ARRIVED {
+        if header.is_on_its_way() {
             self.adopt(task);
         }
         if header.owner.is_complete() {

@@ -135,16 +135,13 @@ impl Header {
 
     /// Looks at its details, if it has any.
     fn with_details<T>(&self, look: impl FnOnce(&mut Detail) -> T) -> Option<T> {
-        if self.details.get() == NONE {
-            return None;
-        }
-        self.local().details.with(self.details.get(), look)
+        if self.has_details() { self.local().details.with(self.details.get(), look) } else { None }
     }
 
     #[inline]
     fn detail<T>(&self, change: impl FnOnce(&mut Detail) -> T) -> T {
         let details = &self.local().details;
-        if self.details.get() == NONE {
+        if !self.has_details() {
             self.details.set(details.add(Detail::default()));
         }
         details.with(self.details.get(), change).expect("a task's key is that of its details")
@@ -174,11 +171,9 @@ impl Header {
 
     #[inline]
     pub(super) fn set_joiner(&self, waker: &Waker) {
-        if self.details.get() != NONE {
-            let stands = |detail: &mut Detail| detail.joiner.as_ref().is_some_and(|old| old.will_wake(waker));
-            if self.with_details(stands) == Some(true) {
-                return;
-            }
+        let stands = |detail: &mut Detail| detail.joiner.as_ref().is_some_and(|old| old.will_wake(waker));
+        if self.with_details(stands) == Some(true) {
+            return;
         }
         // Cloning it is user code (T6), and so is dropping the old one.
         let joiner = super::keep(waker);
